@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mysql.c - MySQL and MariaDB: packets, messages, and finding them again.
+ *
+ * Both sides' packets are counted by their headers, so a gap inside a packet
+ * is skipped in step.  After any other gap a side is UNSYNCED until a packet
+ * is recognised by its content (mysql_shape.c); which request a response then
+ * answers is told by time: a response is never older than its request.
+ * No byte is kept but a message's first MESSAGE_KEPT_BYTES, and only when the
+ * message does not lie whole in the window.
+ */
+#include "parsers/mysql.h"
+
+#include <stdlib.h>
+
+bool buffer_reserve(struct buffer *buffer, size_t room)
+{
+	size_t size = buffer->room ? buffer->room : 64;
+	uint8_t *bytes;
+
+	if (room <= buffer->room)
+		return true;
+	while (size < room)
+		size *= 2;
+	bytes = realloc(buffer->bytes, size);
+	if (!bytes)
+		return false;
+	buffer->bytes = bytes;
+	buffer->room = size;
+	return true;
+}
+
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
+{
+	if (!length)
+		return true;
+	if (!buffer_reserve(buffer, buffer->length + length))
+		return false;
+	memcpy(buffer->bytes + buffer->length, bytes, length);
+	buffer->length += length;
+	return true;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	free(buffer->bytes);
+	*buffer = (struct buffer){ NULL, 0, 0 };
+}
+
+void buffer_reset(struct buffer *buffer)
+{
+	if (buffer->room > BUFFER_KEPT_BYTES)
+		buffer_free(buffer);
+	buffer->length = 0;
+}
+
+struct command *mysql_command_at(struct mysql *my, size_t index)
+{
+	if (index >= my->command_count)
+		return NULL;
+	return &my->commands[(my->command_first + index) % my->command_room];
+}
+
+struct command *mysql_head(struct mysql *my)
+{
+	return mysql_command_at(my, 0);
+}
+
+/* Doubles the ring, in order from index 0. */
+static bool grow_ring(struct mysql *my)
+{
+	size_t room = my->command_room ? 2 * my->command_room : 4;
+	struct command *commands;
+
+	if (room > COMMANDS_MAX)
+		return false;
+	commands = calloc(room, sizeof(*commands));
+	if (!commands)
+		return false;
+	/* All old slots move, free ones too: they hold buffers. */
+	for (size_t i = 0; i < my->command_room; i++)
+		commands[i] = my->commands[(my->command_first + i) %
+					   my->command_room];
+	free(my->commands);
+	my->commands = commands;
+	my->command_first = 0;
+	my->command_room = room;
+	return true;
+}
+
+static struct command *clear_command(struct command *command)
+{
+	struct buffer text = command->text, values = command->values;
+	struct buffer pieces = command->pieces;
+
+	buffer_reset(&text);
+	buffer_reset(&values);
+	buffer_reset(&pieces);
+	*command = (struct command){ .text = text, .values = values,
+				     .pieces = pieces };
+	return command;
+}
+
+struct command *mysql_push(struct mysql *my)
+{
+	if (my->command_count == my->command_room && !grow_ring(my))
+		return NULL;
+	my->command_count++;
+	return clear_command(mysql_command_at(my, my->command_count - 1));
+}
+
+struct command *mysql_push_front(struct mysql *my)
+{
+	if (my->command_count == my->command_room && !grow_ring(my))
+		return NULL;
+	my->command_first = (my->command_first + my->command_room - 1) %
+			    my->command_room;
+	my->command_count++;
+	return clear_command(mysql_command_at(my, 0));
+}
+
+void mysql_pop(struct mysql *my)
+{
+	if (!my->command_count)
+		return;
+	clear_command(mysql_head(my));
+	my->command_first = (my->command_first + 1) % my->command_room;
+	my->command_count--;
+}
+
+bool mysql_is_silent(const struct command *command)
+{
+	return command->code == COM_QUIT || command->code == COM_STMT_CLOSE ||
+	       command->code == COM_STMT_SEND_LONG_DATA;
+}
+
+void mysql_report_silent(struct mysql *my)
+{
+	struct command *head;
+
+	while ((head = mysql_head(my)) && mysql_is_silent(head))
+		mysql_report(my);
+}
+
+static struct step step_of(enum outcome outcome, size_t used)
+{
+	return (struct step){ outcome, used };
+}
+
+static void deliver(struct mysql *my, enum side side,
+		    const struct message *message)
+{
+	my->forced[side] = false;
+	if (side == SIDE_SERVER)
+		my->answered = true;
+	if (side == SIDE_CLIENT)
+		mysql_client_message(my, message);
+	else
+		mysql_server_message(my, message);
+}
+
+/* The message that was gathered is whole, or all of it that will come. */
+static void deliver_gathered(struct mysql *my, enum side side)
+{
+	struct flow *flow = &my->flows[side];
+	struct message message = flow->message;
+
+	message.bytes = flow->gathered.bytes;
+	message.kept = flow->gathered.length;
+	message.last_sequence = flow->sequence;
+	flow->inside = false;
+	flow->place = FLOW_HEADER;
+	flow->message = (struct message){ 0 };
+	deliver(my, side, &message);
+	buffer_reset(&flow->gathered);
+}
+
+static void end_packet(struct mysql *my, enum side side)
+{
+	struct flow *flow = &my->flows[side];
+
+	if (flow->continues) {
+		flow->inside = true;
+		flow->place = FLOW_HEADER;
+	} else {
+		deliver_gathered(my, side);
+	}
+}
+
+/* A packet of a message that does not lie whole in the window, or the last. */
+static void begin_packet(struct flow *flow, const struct window *window,
+			 uint32_t length)
+{
+	struct message *message = &flow->message;
+
+	if (!flow->inside) {
+		*message = (struct message){
+			.first_sequence = window->bytes[3],
+			.first_ns = window_first_ns(window, 0),
+			.tid = window_tid(window, 0),
+		};
+		flow->gathered.length = 0;
+	}
+	flow->sequence = window->bytes[3];
+	flow->continues = length == MYSQL_PACKET_MAX;
+	flow->inside = true;
+	flow->body_left = length;
+	flow->place = FLOW_BODY;
+	message->length += length;
+	message->wire_bytes += MYSQL_HEADER_BYTES + (uint64_t)length;
+	message->last_ns = window_last_ns(window, MYSQL_HEADER_BYTES - 1);
+}
+
+/* Takes the header, or the packet with it when it is the message. */
+static struct step take_header(struct mysql *my, enum side side,
+			       const struct window *window)
+{
+	struct flow *flow = &my->flows[side];
+	const uint8_t *at = window->bytes;
+	uint32_t length = at[0] | at[1] << 8 | (uint32_t)at[2] << 16;
+	size_t whole = MYSQL_HEADER_BYTES + (size_t)length;
+
+	if (flow->inside || length == MYSQL_PACKET_MAX ||
+	    window->length < whole) {
+		begin_packet(flow, window, length);
+		if (!length)
+			end_packet(my, side);
+		return step_of(PARSE_TOOK, MYSQL_HEADER_BYTES);
+	}
+	flow->sequence = at[3];
+	deliver(my, side, &(struct message){
+		.bytes = at + MYSQL_HEADER_BYTES,
+		.kept = length,
+		.length = length,
+		.first_sequence = at[3],
+		.last_sequence = at[3],
+		.wire_bytes = whole,
+		.first_ns = window_first_ns(window, 0),
+		.last_ns = window_last_ns(window, whole - 1),
+		.tid = window_tid(window, 0),
+	});
+	return step_of(PARSE_TOOK, whole);
+}
+
+static struct step take_body(struct mysql *my, enum side side,
+			     const struct window *window)
+{
+	struct flow *flow = &my->flows[side];
+	size_t length = window->length, keep;
+
+	if (length > flow->body_left)
+		length = (size_t)flow->body_left;
+	keep = MESSAGE_KEPT_BYTES - flow->gathered.length;
+	if (keep > length)
+		keep = length;
+	/* Behind a hole nothing is kept: what is kept is a prefix. */
+	if (!flow->message.holed &&
+	    !buffer_append(&flow->gathered, window->bytes, keep))
+		flow->message.holed = true;
+	flow->body_left -= length;
+	flow->message.last_ns = window_last_ns(window, length - 1);
+	if (!flow->body_left)
+		end_packet(my, side);
+	return step_of(PARSE_TOOK, length);
+}
+
+/* Bytes at the window's start that the same batch brought. */
+static size_t first_mark(const struct window *window)
+{
+	for (size_t i = 0; i < window->mark_count; i++)
+		if (window->marks[i].end)
+			return window->marks[i].end < window->length ?
+				window->marks[i].end : window->length;
+	return window->length;
+}
+
+static void lose_step(struct mysql *my, enum side side)
+{
+	struct command *head = mysql_head(my);
+
+	my->flows[side].place = FLOW_UNSYNCED;
+	my->flows[side].inside = false;
+	if (side == SIDE_CLIENT)
+		return;
+	my->response_lost = true;
+	my->stray_eof = false;
+	if (my->response.started && head)
+		head->damaged = true;
+}
+
+/* Does the client's packet continue its last request: login, file content? */
+static bool continues_request(struct mysql *my, uint8_t sequence)
+{
+	struct command *last = mysql_command_at(my, my->command_count - 1);
+
+	if (!last || !my->command_count)
+		return false;
+	if (last->has_file && !last->file_ended)
+		return sequence == (uint8_t)(last->last_sequence + 1);
+	if (!sequence)
+		return false;
+	return last->code == COMMAND_LOGIN || last->code == COM_CHANGE_USER ||
+	       last->code == COM_QUERY;
+}
+
+/* A request or a part of one must begin here. */
+static struct step client_header(struct mysql *my, const struct window *window)
+{
+	const uint8_t *at = window->bytes;
+	bool login = !my->commanded &&
+		     mysql_shape_login(at, window->length) != SHAPE_NO;
+
+	if (!login && !continues_request(my, at[3])) {
+		if (window->length < MYSQL_HEADER_BYTES + 1)
+			return step_of(PARSE_MORE, 0);
+		if (at[3] || (!at[0] && !at[1] && !at[2])) {
+			lose_step(my, SIDE_CLIENT);
+			return step_of(PARSE_LOST, 0);
+		}
+	}
+	if (!continues_request(my, at[3]) && !my->forced[SIDE_CLIENT] &&
+	    mysql_client_must_wait(my, at, window->length))
+		return step_of(PARSE_WAIT, 0);
+	if (my->forced[SIDE_CLIENT] && my->command_count == COMMANDS_MAX)
+		mysql_report(my);
+	return take_header(my, SIDE_CLIENT, window);
+}
+
+/*
+ * No response is being read: is there a request for what comes?  Returns false
+ * when *step says all.
+ */
+static bool find_request(struct mysql *my, const struct window *window,
+			 struct step *step)
+{
+	struct command *head = mysql_head(my);
+	uint64_t ns = window_last_ns(window, 0);
+	bool orphan = head && ns && ns < head->start_ns;
+
+	if (!head && !my->forced[SIDE_SERVER]) {
+		*step = step_of(PARSE_WAIT, 0);
+		return false;
+	}
+	if (head && !orphan)
+		return true;
+	if (my->client_missed) {
+		head = mysql_push_front(my);
+		if (head) {
+			head->code = COMMAND_UNKNOWN;
+			head->missed = my->client_missed;
+			head->damaged = true;
+			head->start_ns = window_first_ns(window, 0);
+			my->client_missed = 0;
+			return true;
+		}
+	}
+	/* What answers a request from before the start: dropped quietly. */
+	my->forced[SIDE_SERVER] = false;
+	my->flows[SIDE_SERVER].place = FLOW_UNSYNCED;
+	*step = step_of(PARSE_TOOK, first_mark(window));
+	return false;
+}
+
+/* What the packet's number says: is it the one that comes next? */
+static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
+				   uint8_t first)
+{
+	struct flow *flow = &my->flows[SIDE_SERVER];
+	struct command *head = mysql_head(my);
+	uint8_t behind = (uint8_t)(sequence - 1 - head->last_sequence);
+	bool talks = head->code == COMMAND_LOGIN ||
+		     head->code == COM_CHANGE_USER;
+
+	if (my->response.phase == PHASE_FILE) {
+		if (!head->file_ended && !my->forced[SIDE_SERVER])
+			return PARSE_WAIT;
+		return PARSE_TOOK;
+	}
+	if (my->response.started && sequence == (uint8_t)(flow->sequence + 1))
+		return PARSE_TOOK;
+	if ((!my->response.started || talks) && !behind)
+		return PARSE_TOOK;
+	/* An error that nobody asked for: shutdown, kill, time-out. */
+	if (!my->response.started && first == 0xff)
+		return PARSE_TOOK;
+	if (talks && behind < 128 && !my->forced[SIDE_SERVER])
+		return PARSE_WAIT;
+	return my->forced[SIDE_SERVER] && talks ? PARSE_TOOK : PARSE_LOST;
+}
+
+/* An EOF that ends the definitions of a response already reported. */
+static bool is_stray_eof(const struct mysql *my, const struct window *window)
+{
+	const uint8_t *at = window->bytes;
+	const struct flow *flow = &my->flows[SIDE_SERVER];
+
+	return my->stray_eof && at[0] == 5 && !at[1] && !at[2] &&
+	       at[3] == (uint8_t)(flow->sequence + 1) && at[4] == 0xfe;
+}
+
+static struct step synchronise_server(struct mysql *my,
+				      const struct window *window);
+
+static struct step server_header(struct mysql *my, const struct window *window)
+{
+	const uint8_t *at = window->bytes;
+	struct step step;
+
+	if (window->length < MYSQL_HEADER_BYTES + 1 &&
+	    (window->length < MYSQL_HEADER_BYTES || at[0] || at[1] || at[2]))
+		return step_of(PARSE_MORE, 0);
+	if (!my->response.started && is_stray_eof(my, window))
+		return take_header(my, SIDE_SERVER, window);
+	if (!my->response.started && !find_request(my, window, &step))
+		return step;
+	switch (check_sequence(my, at[3], at[0] | at[1] | at[2] ? at[4] : 0)) {
+	case PARSE_WAIT:
+		return step_of(PARSE_WAIT, 0);
+	case PARSE_LOST:
+		lose_step(my, SIDE_SERVER);
+		return synchronise_server(my, window);
+	default:
+		return take_header(my, SIDE_SERVER, window);
+	}
+}
+
+/* Has a request been read that what stands at `ns` may answer? */
+static bool has_request_for(struct mysql *my, uint64_t ns)
+{
+	size_t first = my->response.started ? 1 : 0;
+	struct command *command;
+
+	for (size_t i = first; (command = mysql_command_at(my, i)); i++)
+		if (!mysql_is_silent(command) &&
+		    (!ns || command->start_ns <= ns))
+			return true;
+	return false;
+}
+
+struct shapes {
+	enum shape row, response;
+};
+
+/* What the bytes `at` the window's offset may be, of what can come now. */
+static struct shapes shapes_at(struct mysql *my, const struct window *window,
+			       size_t at)
+{
+	struct shapes shapes = { SHAPE_NO, SHAPE_NO };
+	uint64_t ns = window_last_ns(window, at);
+
+	if (my->response.started && my->response.phase == PHASE_ROWS)
+		shapes.row = mysql_shape_row(my, window->bytes + at,
+					     window->length - at);
+	/* A response needs a request, one that may not have been read yet. */
+	if (has_request_for(my, ns) ||
+	    (!my->response.started && my->client_missed) ||
+	    (my->response.started && !mysql_command_at(my, 1) &&
+	     !my->forced[SIDE_SERVER]))
+		shapes.response = mysql_shape_response(window->bytes + at,
+						       window->length - at);
+	return shapes;
+}
+
+/* The first answer to a login may be many things; its number tells. */
+static bool opens_login(struct mysql *my, const struct window *window)
+{
+	const struct command *head = mysql_head(my);
+
+	return !my->answered && !my->response.started && head &&
+	       head->code == COMMAND_LOGIN &&
+	       (window->length < MYSQL_HEADER_BYTES ||
+		window->bytes[3] == (uint8_t)(head->last_sequence + 1));
+}
+
+static struct step synchronise_server(struct mysql *my,
+				      const struct window *window)
+{
+	struct flow *flow = &my->flows[SIDE_SERVER];
+	uint64_t ns = window_last_ns(window, 0);
+	struct shapes shapes;
+	struct step step;
+
+	if (!my->answered && !my->greeted && !my->response.started) {
+		switch (mysql_shape_greeting(window->bytes, window->length)) {
+		case SHAPE_YES:
+			flow->place = FLOW_HEADER;
+			return take_header(my, SIDE_SERVER, window);
+		case SHAPE_SHORT:
+			return step_of(PARSE_MORE, 0);
+		default:
+			break;
+		}
+	}
+	if (!my->response.started && !find_request(my, window, &step))
+		return step;
+	if (opens_login(my, window)) {
+		flow->place = FLOW_HEADER;
+		return server_header(my, window);
+	}
+	shapes = shapes_at(my, window, 0);
+	if (shapes.row == SHAPE_YES) {
+		flow->place = FLOW_HEADER;
+		return take_header(my, SIDE_SERVER, window);
+	}
+	if (shapes.response == SHAPE_YES) {
+		if (!has_request_for(my, ns))
+			return step_of(PARSE_WAIT, 0);
+		mysql_server_realign(my, ns);
+		flow->place = FLOW_HEADER;
+		return take_header(my, SIDE_SERVER, window);
+	}
+	if (shapes.row == SHAPE_SHORT || shapes.response == SHAPE_SHORT)
+		return step_of(PARSE_MORE, 0);
+	return step_of(PARSE_LOST, 0);
+}
+
+static enum shape client_shape(const struct mysql *my, const uint8_t *bytes,
+			       size_t length)
+{
+	if (!my->commanded) {
+		enum shape shape = mysql_shape_login(bytes, length);
+
+		if (shape == SHAPE_YES)
+			return shape;
+	}
+	return mysql_shape_request(bytes, length);
+}
+
+static struct step synchronise_client(struct mysql *my,
+				      const struct window *window)
+{
+	switch (client_shape(my, window->bytes, window->length)) {
+	case SHAPE_YES:
+		my->flows[SIDE_CLIENT].place = FLOW_HEADER;
+		return client_header(my, window);
+	case SHAPE_SHORT:
+		return step_of(PARSE_MORE, 0);
+	default:
+		return step_of(PARSE_LOST, 0);
+	}
+}
+
+static struct step mysql_parse(void *state, enum side side,
+			       const struct window *window)
+{
+	struct mysql *my = state;
+	struct flow *flow = &my->flows[side];
+
+	if (my->done)
+		return step_of(PARSE_DONE, window->length);
+	if (!window->length)
+		return step_of(PARSE_MORE, 0);
+	if (flow->place == FLOW_BODY)
+		return take_body(my, side, window);
+	if (flow->place == FLOW_UNSYNCED)
+		return side == SIDE_CLIENT ? synchronise_client(my, window) :
+					     synchronise_server(my, window);
+	if (window->length < MYSQL_HEADER_BYTES)
+		return step_of(PARSE_MORE, 0);
+	if (flow->inside && window->bytes[3] == (uint8_t)(flow->sequence + 1))
+		return take_header(my, side, window);
+	if (flow->inside) {
+		flow->message.holed = true;
+		deliver_gathered(my, side);
+		lose_step(my, side);
+		return step_of(PARSE_LOST, 0);
+	}
+	return side == SIDE_CLIENT ? client_header(my, window) :
+				     server_header(my, window);
+}
+
+static size_t mysql_resync(void *state, enum side side,
+			   const struct window *window)
+{
+	struct mysql *my = state;
+	size_t at, unsure = window->length;
+
+	if (my->done || my->flows[side].place != FLOW_UNSYNCED)
+		return 0;
+	for (at = 0; at < window->length; at++) {
+		enum shape shape;
+
+		if (side == SIDE_CLIENT) {
+			shape = client_shape(my, window->bytes + at,
+					     window->length - at);
+		} else {
+			struct shapes both = shapes_at(my, window, at);
+
+			shape = both.row > both.response ? both.row :
+							   both.response;
+		}
+		if (shape == SHAPE_YES)
+			return at;
+		if (shape == SHAPE_SHORT && unsure == window->length)
+			unsure = at;
+	}
+	return unsure;
+}
+
+/* `missed` bytes of the packet that is being read will not come. */
+static void skip_body(struct mysql *my, enum side side, uint64_t missed)
+{
+	struct flow *flow = &my->flows[side];
+
+	flow->message.holed = true;
+	flow->message.missed += missed;
+	flow->body_left -= missed;
+	if (!flow->body_left)
+		end_packet(my, side);
+}
+
+static void mysql_gap(void *state, enum side side, uint64_t missed)
+{
+	struct mysql *my = state;
+	struct flow *flow = &my->flows[side];
+	struct command *last;
+
+	if (my->done)
+		return;
+	if (!missed) {
+		my->forced[side] = true;
+		return;
+	}
+	if (flow->place == FLOW_BODY && missed <= flow->body_left) {
+		skip_body(my, side, missed);
+		return;
+	}
+	if (flow->place == FLOW_BODY || flow->inside) {
+		uint64_t known = flow->place == FLOW_BODY ? flow->body_left : 0;
+
+		flow->message.holed = true;
+		flow->message.missed += known;
+		missed -= known;
+		deliver_gathered(my, side);
+	}
+	lose_step(my, side);
+	if (side == SIDE_SERVER) {
+		if (my->commanded)
+			my->server_missed += missed;
+		return;
+	}
+	if (my->commanded)
+		my->client_missed += missed;
+	last = mysql_command_at(my, my->command_count - 1);
+	if (my->command_count && last->has_file && !last->file_ended) {
+		last->file_ended = last->damaged = true;
+		last->missed += missed;
+		my->client_missed = 0;
+	}
+}
+
+static void *mysql_open(bool from_start, const struct observer *observer)
+{
+	struct mysql *my = calloc(1, sizeof(*my));
+
+	if (!my)
+		return NULL;
+	my->observer = observer;
+	(void)from_start; /* a greeting, a login show by themselves */
+	mysql_response_reset(my);
+	return my;
+}
+
+/* Reports what was asked and not answered, in order. */
+static void close_pending(struct mysql *my)
+{
+	struct flow *client = &my->flows[SIDE_CLIENT];
+	struct flow *server = &my->flows[SIDE_SERVER];
+	struct command *head;
+
+	if (client->inside) {
+		client->message.holed = true;
+		deliver_gathered(my, SIDE_CLIENT);
+	}
+	if (server->inside && mysql_head(my)) {
+		server->message.holed = true;
+		deliver_gathered(my, SIDE_SERVER);
+	}
+	while ((head = mysql_head(my))) {
+		if (!mysql_is_silent(head)) {
+			head->damaged = true;
+			head->missed += my->server_missed;
+			my->server_missed = 0;
+		}
+		mysql_report(my);
+	}
+}
+
+static void mysql_close(void *state)
+{
+	struct mysql *my = state;
+
+	close_pending(my);
+	for (size_t i = 0; i < my->command_room; i++) {
+		buffer_free(&my->commands[i].text);
+		buffer_free(&my->commands[i].values);
+		buffer_free(&my->commands[i].pieces);
+	}
+	free(my->commands);
+	mysql_statements_clear(my);
+	mysql_columns_free(&my->columns);
+	buffer_free(&my->flows[SIDE_CLIENT].gathered);
+	buffer_free(&my->flows[SIDE_SERVER].gathered);
+	buffer_free(&my->response.error);
+	buffer_free(&my->namespace);
+	buffer_free(&my->shown);
+	buffer_free(&my->masked);
+	buffer_free(&my->names);
+	free(my->description);
+	free(my);
+}
+
+const struct parser mysql_parser = {
+	.name = "mysql",
+	.probe = mysql_probe,
+	.open = mysql_open,
+	.parse = mysql_parse,
+	.resync = mysql_resync,
+	.gap = mysql_gap,
+	.close = mysql_close,
+};

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mysql.h - what the files of the MySQL parser share; no other file's affair.
+ *
+ *   mysql.c            packets -> messages, resynchronising, the interface
+ *   mysql_client.c     messages of the client -> commands in a queue
+ *   mysql_server.c     messages of the server -> the first command's response
+ *   mysql_report.c     a command and its response -> an exchange
+ *   mysql_values.c     fields of rows and parameters -> text
+ *   mysql_statements.c the prepared statements of a connection
+ *   mysql_shape.c      what bytes look like, for probe() and resync()
+ *
+ * A message is the payload of a packet, or of several where each but the last
+ * is 16 MB - 1 long.  One that lies whole in the window is read there; else
+ * its first bytes are gathered, up to MESSAGE_KEPT_BYTES, and the rest counted.
+ * Source: MySQL source documentation, "Client/Server Protocol"; MariaDB
+ * Knowledge Base, "Clients & Utilities: Client/Server Protocol".
+ */
+#ifndef DATASNOOP_PARSERS_MYSQL_H
+#define DATASNOOP_PARSERS_MYSQL_H
+
+#include "parsers/cursor.h"
+#include "parsers/parser.h"
+#include "parsers/sql.h"
+
+#define MYSQL_HEADER_BYTES   4
+#define MYSQL_PACKET_MAX     0xffffffu /* of this length: continued */
+#define MESSAGE_KEPT_BYTES   (STATEMENT_BYTES_MAX + 4096)
+#define COMMANDS_MAX	     128  /* pipelined; beyond, the client's side waits */
+#define BUFFER_KEPT_BYTES    4096 /* a buffer that grew larger is given back */
+#define STATEMENTS_MAX	     256  /* prepared ones remembered, the latest used */
+#define STATEMENTS_BYTES_MAX (1u << 20) /* of their texts and columns */
+#define LONG_DATA_MAX	     16	   /* parameters sent by SEND_LONG_DATA, kept */
+#define COLUMN_NAMES_BYTES   32768 /* of names of one response's columns */
+#define COLUMN_TYPES_MAX     4096  /* MySQL's own limit of columns */
+#define PARAMETER_TYPES_MAX  65535 /* MySQL's own limit of parameters */
+#define PARAMETERS_BYTES_MAX 65536 /* of decoded parameters of an execution */
+
+/* Capabilities, as both ends agreed; MariaDB's own are shifted by 32. */
+#define CLIENT_MYSQL		 (1ull << 0)
+#define CLIENT_CONNECT_WITH_DB	 (1ull << 3)
+#define CLIENT_COMPRESS		 (1ull << 5)
+#define CLIENT_PROTOCOL_41	 (1ull << 9)
+#define CLIENT_SSL		 (1ull << 11)
+#define CLIENT_SECURE_CONNECTION (1ull << 15)
+#define CLIENT_PLUGIN_AUTH	 (1ull << 19)
+#define CLIENT_CONNECT_ATTRS	 (1ull << 20)
+#define CLIENT_LENENC_AUTH	 (1ull << 21)
+#define CLIENT_DEPRECATE_EOF	 (1ull << 24)
+#define CLIENT_OPTIONAL_METADATA (1ull << 25)
+#define CLIENT_ZSTD		 (1ull << 26)
+#define CLIENT_QUERY_ATTRIBUTES	 (1ull << 27)
+#define MARIADB_EXTENDED_TYPES	 (1ull << 35)
+
+#define STATUS_MORE_RESULTS	0x0008
+#define STATUS_CURSOR_EXISTS	0x0040
+#define STATUS_NO_BACKSLASH	0x0200
+#define STATUS_SESSION_CHANGED	0x4000
+
+enum mysql_command {
+	COM_QUIT = 0x01,
+	COM_INIT_DB = 0x02,
+	COM_QUERY = 0x03,
+	COM_FIELD_LIST = 0x04,
+	COM_STATISTICS = 0x09,
+	COM_CHANGE_USER = 0x11,
+	COM_BINLOG_DUMP = 0x12,
+	COM_TABLE_DUMP = 0x13,
+	COM_STMT_PREPARE = 0x16,
+	COM_STMT_EXECUTE = 0x17,
+	COM_STMT_SEND_LONG_DATA = 0x18,
+	COM_STMT_CLOSE = 0x19,
+	COM_STMT_RESET = 0x1a,
+	COM_STMT_FETCH = 0x1c,
+	COM_BINLOG_DUMP_GTID = 0x1e,
+	COM_RESET_CONNECTION = 0x1f,
+	COM_STMT_BULK_EXECUTE = 0xfa,
+	COMMAND_LOGIN = 0x100,	/* a HandshakeResponse */
+	COMMAND_UNKNOWN = 0x101 /* a response whose request was lost */
+};
+
+/* Growing memory; `length` bytes of it in use. */
+struct buffer {
+	uint8_t *bytes;
+	size_t length, room;
+};
+
+/* Appends; false: out of memory, nothing appended. */
+bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
+/* Makes room for `room` bytes in all. */
+bool buffer_reserve(struct buffer *buffer, size_t room);
+/* Empties it, and gives back more than BUFFER_KEPT_BYTES. */
+void buffer_reset(struct buffer *buffer);
+void buffer_free(struct buffer *buffer);
+
+/* A piece of a buffer that may move; length 0 and at 0: none. */
+struct piece_of {
+	uint32_t at, length;
+};
+
+/* A message, as one of the handlers gets it. */
+struct message {
+	const uint8_t *bytes;
+	size_t kept;	 /* bytes there */
+	uint64_t length; /* of the whole; > kept: cut */
+	bool holed;	 /* bytes are missing behind the kept ones */
+	uint8_t first_sequence, last_sequence;
+	uint64_t wire_bytes; /* headers included */
+	uint64_t first_ns, last_ns;
+	uint64_t missed; /* bytes of it */
+	uint32_t tid;
+};
+
+enum flow_place {
+	FLOW_UNSYNCED, /* no packet boundary known */
+	FLOW_HEADER,   /* a packet's header is next */
+	FLOW_BODY      /* inside a packet's payload */
+};
+
+/* One side's stream of packets. */
+struct flow {
+	enum flow_place place;
+	uint64_t body_left;   /* payload bytes of this packet to come */
+	bool continues;	      /* another packet of the message follows */
+	bool inside;	      /* between two packets of a message */
+	uint8_t sequence;     /* of the last packet */
+	struct message message; /* as far as read; bytes unused */
+	struct buffer gathered;
+};
+
+/* The column definitions of a response, all its result sets together. */
+struct origin {
+	struct piece_of schema, table;
+};
+
+struct columns {
+	struct buffer names;  /* text that the pieces below point into */
+	struct buffer pieces; /* struct piece_of[]: a name for each column */
+	struct origin origins[EXCHANGE_TARGETS_MAX];
+	size_t origin_count;
+	struct buffer codes; /* uint16_t[] of the current set: type, flags */
+	uint64_t total;	     /* of all sets */
+	uint64_t set_total;  /* of the current set */
+	size_t set_first;    /* index of the current set's first name */
+};
+
+#define CODE_UNSIGNED 0x8000 /* in a column's or parameter's code */
+
+struct statement;
+
+/* A request whose response is not finished. */
+struct command {
+	unsigned code;	     /* enum mysql_command, or another byte */
+	struct buffer text;  /* a statement; a name of a table or database */
+	bool text_cut;	     /* longer than kept */
+	bool text_known;     /* text is the statement */
+	struct buffer values; /* parameters as text; user and database */
+	struct buffer pieces; /* struct piece_of[] into values */
+	uint32_t statement_id;
+	uint16_t parameters; /* of the prepared statement */
+	bool has_file;	     /* file content of LOAD DATA LOCAL has come */
+	bool file_ended;     /* and its empty last packet */
+	uint8_t last_sequence; /* of the client's packets of it */
+	uint64_t request_bytes, start_ns;
+	uint32_t tid;
+	bool damaged;
+	uint64_t missed;
+};
+
+enum phase {
+	PHASE_FIRST,	   /* the response's, or a further result's, first */
+	PHASE_DEFINITIONS, /* column definitions */
+	PHASE_METADATA_END,/* behind them: an EOF, a row or the end */
+	PHASE_ROWS,
+	PHASE_PREPARED,	   /* definitions behind a COM_STMT_PREPARE's OK */
+	PHASE_FILE	   /* the server reads a LOAD DATA LOCAL file */
+};
+
+/* The response to the first command in the queue, as far as it has come. */
+struct response {
+	enum phase phase;
+	bool started;
+	bool binary, binary_known; /* rows */
+	uint64_t definitions_left;
+	uint64_t parameters_left; /* PHASE_PREPARED: of definitions_left */
+	uint32_t statement_id;	  /* PHASE_PREPARED */
+	uint16_t parameter_count;
+	bool failed;
+	int64_t status, rows, affected;
+	uint32_t results;
+	char sqlstate[5];
+	bool has_sqlstate;
+	struct buffer error;
+	uint64_t bytes, first_ns, last_ns;
+	bool described; /* connection->exchange holds what the request says */
+};
+
+enum eof_mode { EOF_UNKNOWN, EOF_CLASSIC, EOF_DEPRECATED };
+
+struct mysql {
+	const struct observer *observer;
+	bool greeted;	   /* the server's greeting has been read */
+	bool commanded;	   /* a request has been read */
+	bool answered;	   /* a message of the server has been read */
+	bool done;	   /* nothing more can be read here */
+	uint64_t capabilities; /* of the client, or of both once greeted */
+	uint64_t server_capabilities;
+	bool capabilities_known;
+	enum eof_mode eof_mode;
+	bool stray_eof;	  /* an EOF that ends definitions may follow still */
+	uint16_t status;  /* flags of the last OK or EOF */
+	struct buffer namespace;
+	bool namespace_known;
+	struct flow flows[SIDES];
+	struct command *commands; /* ring of command_room */
+	size_t command_first, command_count, command_room;
+	bool pipelined;	  /* commands overtake responses here */
+	bool response_lost; /* server's packets are out of step */
+	bool forced[SIDES]; /* gap(side, 0): do not wait for the other side */
+	uint64_t client_missed; /* bytes that belong to no known command */
+	uint64_t server_missed;
+	struct response response;
+	struct columns columns;
+	struct statements *statements;
+	struct exchange exchange;
+	struct buffer shown, masked;
+	struct buffer names; /* qualified targets of the exchange */
+	struct sql_description *description;
+	char unnamed[24]; /* "COM_??? (0x2f)" */
+};
+
+/* mysql.c */
+struct command *mysql_head(struct mysql *my);
+struct command *mysql_command_at(struct mysql *my, size_t index);
+/* A new last command, emptied; NULL: out of memory or COMMANDS_MAX. */
+struct command *mysql_push(struct mysql *my);
+/* Like mysql_push, but before all others. */
+struct command *mysql_push_front(struct mysql *my);
+void mysql_pop(struct mysql *my);
+/* Has the command no response by its nature? */
+bool mysql_is_silent(const struct command *command);
+/* Reports commands at the queue's head that get no response. */
+void mysql_report_silent(struct mysql *my);
+
+/* mysql_client.c */
+/* May the message whose packet begins here be read before the server's? */
+bool mysql_client_must_wait(struct mysql *my, const uint8_t *packet,
+			    size_t length);
+void mysql_client_message(struct mysql *my, const struct message *message);
+
+/* Capabilities are what both ends said, as far as both were read. */
+void mysql_agree(struct mysql *my);
+
+/* mysql_server.c */
+void mysql_server_message(struct mysql *my, const struct message *message);
+/* The first packet of a response: which pending command does it answer? */
+void mysql_server_realign(struct mysql *my, uint64_t ns);
+
+/* mysql_report.c */
+void mysql_response_reset(struct mysql *my);
+/* Fills my->exchange with what the request and the columns say, once. */
+void mysql_describe(struct mysql *my);
+/* Reports the first command and takes it off the queue. */
+void mysql_report(struct mysql *my);
+void mysql_set_namespace(struct mysql *my, const void *name, size_t length);
+size_t mysql_column_names(const struct columns *columns);
+void mysql_columns_clear(struct columns *columns);
+void mysql_columns_free(struct columns *columns);
+size_t mysql_columns_bytes(const struct columns *columns);
+
+/* mysql_values.c */
+/* Room that mysql_value_text() needs at most for what is not a string. */
+#define VALUE_TEXT_BYTES 96
+/*
+ * mysql_value_text - a binary field at the cursor as text
+ * @text: where numbers and times are written; strings are not copied
+ *
+ * bytes NULL: an unknown type or a short field (cursor bad).
+ */
+struct span mysql_value_text(struct cursor *c, unsigned code,
+			     char text[VALUE_TEXT_BYTES]);
+/* Walks a row of the current result set; gives its fields to the observer. */
+void mysql_row_values(struct mysql *my, const struct message *row);
+bool mysql_row_is_text(const struct mysql *my, const uint8_t *row, size_t length);
+bool mysql_row_is_binary(struct mysql *my, const uint8_t *row,
+			 size_t length);
+/* The parameters of COM_STMT_EXECUTE, _BULK_EXECUTE into command->values. */
+void mysql_parameters(struct mysql *my, struct command *command,
+		      struct statement *statement,
+		      const struct message *message);
+
+/* mysql_statements.c */
+struct long_data {
+	uint16_t parameter;
+	struct buffer bytes; /* at most VALUE_BYTES_MAX */
+};
+
+struct statement {
+	uint32_t id;
+	uint64_t used; /* when last: a count of uses */
+	struct buffer text;
+	bool cut;
+	uint16_t parameters;
+	struct buffer types;	/* uint16_t[parameters], as last bound */
+	struct columns columns; /* as last defined; what FETCH reads by */
+	struct long_data long_data[LONG_DATA_MAX];
+	unsigned long_count;
+};
+
+struct statement *mysql_statement_find(struct mysql *my, uint32_t id);
+/* Forgets another of that id, and the longest unused when full. NULL: OOM. */
+struct statement *mysql_statement_add(struct mysql *my, uint32_t id,
+				      const struct command *prepare);
+void mysql_statement_forget(struct mysql *my, uint32_t id);
+void mysql_statements_clear(struct mysql *my);
+void mysql_statement_reset(struct statement *statement);
+/* Copies the columns of the response to the statement. */
+void mysql_statement_define(struct mysql *my, struct statement *statement);
+/* Takes the statement's columns for the response's. */
+void mysql_statement_recall(struct mysql *my, struct statement *statement);
+
+/* mysql_shape.c */
+enum shape { SHAPE_NO, SHAPE_SHORT, SHAPE_YES };
+
+/* Does a packet that begins a client's request stand here? */
+enum shape mysql_shape_request(const uint8_t *bytes, size_t length);
+/* A HandshakeResponse, protocol 4.1, or an SSLRequest? */
+enum shape mysql_shape_login(const uint8_t *bytes, size_t length);
+enum shape mysql_shape_greeting(const uint8_t *bytes, size_t length);
+/* The first packet of a response, sequence 1? */
+enum shape mysql_shape_response(const uint8_t *bytes, size_t length);
+/* A row of the current result set, or its end, then the next packet. */
+enum shape mysql_shape_row(struct mysql *my, const uint8_t *bytes,
+			   size_t length);
+enum verdict mysql_probe(const struct opening *opening, bool *client_out);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mysql_client.c - the client's messages: logins, commands, their parts.
+ *
+ * Each message becomes a command at the queue's end, or belongs to the last
+ * one.  Passwords and scrambles are stepped over and kept nowhere.
+ */
+#include "parsers/mysql.h"
+
+static bool is_statement_command(uint8_t code)
+{
+	return code == COM_STMT_EXECUTE || code == COM_STMT_SEND_LONG_DATA ||
+	       code == COM_STMT_CLOSE || code == COM_STMT_RESET ||
+	       code == COM_STMT_FETCH || code == COM_STMT_BULK_EXECUTE;
+}
+
+bool mysql_client_must_wait(struct mysql *my, const uint8_t *packet,
+			    size_t length)
+{
+	struct command *command;
+
+	/* One place stays free for a response without a request. */
+	if (my->command_count >= COMMANDS_MAX - 1)
+		return true;
+	/* A statement's parameters are known when its prepare is answered. */
+	if (length <= MYSQL_HEADER_BYTES || my->response_lost || packet[3] ||
+	    !is_statement_command(packet[MYSQL_HEADER_BYTES]))
+		return false;
+	for (size_t i = 0; (command = mysql_command_at(my, i)); i++)
+		if (command->code == COM_STMT_PREPARE)
+			return true;
+	return false;
+}
+
+static void keep_text(struct command *command, const uint8_t *bytes,
+		      size_t length, const struct message *message)
+{
+	if (length > STATEMENT_BYTES_MAX) {
+		length = STATEMENT_BYTES_MAX;
+		command->text_cut = true;
+	}
+	command->text.length = 0;
+	command->text_known = buffer_append(&command->text, bytes, length);
+	if (message->kept < message->length || message->holed)
+		command->text_cut = true;
+}
+
+/* User and database, one piece each: pieces[0], pieces[1]. */
+static void keep_login(struct command *command, struct span user,
+		       struct span database)
+{
+	const struct span names[2] = { user, database };
+
+	for (int i = 0; i < 2; i++) {
+		struct piece_of piece = { (uint32_t)command->values.length,
+					  (uint32_t)names[i].length };
+
+		if (!buffer_append(&command->values, names[i].bytes,
+				   names[i].length))
+			piece.length = 0;
+		buffer_append(&command->pieces, &piece, sizeof(piece));
+	}
+}
+
+/* Steps over the answer to the server's scramble. */
+static void skip_auth(struct cursor *c, uint64_t capabilities)
+{
+	if (capabilities & CLIENT_LENENC_AUTH)
+		cursor_string(c);
+	else if (capabilities & CLIENT_SECURE_CONNECTION)
+		cursor_take(c, cursor_uint(c, 1));
+	else
+		cursor_nul_string(c);
+}
+
+void mysql_agree(struct mysql *my)
+{
+	if (my->greeted && my->capabilities_known)
+		my->capabilities &= my->server_capabilities;
+	if (my->capabilities_known)
+		my->eof_mode = my->capabilities & CLIENT_DEPRECATE_EOF ?
+			EOF_DEPRECATED : EOF_CLASSIC;
+}
+
+static void read_login(struct mysql *my, struct command *command,
+		       const struct message *message)
+{
+	struct cursor c = cursor_of(message->bytes, message->kept);
+	struct span user, database = { NULL, 0 };
+	uint64_t capabilities = cursor_uint(&c, 2), extended;
+
+	if (!(capabilities & CLIENT_PROTOCOL_41)) {
+		cursor_take(&c, 3);
+		user = cursor_nul_string(&c);
+		keep_login(command, user, database);
+		return;
+	}
+	capabilities |= cursor_uint(&c, 2) << 16;
+	cursor_take(&c, 4 + 1 + 19);
+	extended = cursor_uint(&c, 4);
+	if (!(capabilities & CLIENT_MYSQL))
+		capabilities |= extended << 32;
+	if (capabilities & CLIENT_SSL && message->length == 32) {
+		/* All else is encrypted. */
+		my->done = true;
+		return;
+	}
+	user = cursor_nul_string(&c);
+	skip_auth(&c, capabilities);
+	if (capabilities & CLIENT_CONNECT_WITH_DB)
+		database = cursor_nul_string(&c);
+	keep_login(command, user, database);
+	my->capabilities = capabilities;
+	my->capabilities_known = !message->holed;
+	mysql_agree(my);
+}
+
+/* COM_CHANGE_USER: user, scramble, database. */
+static void read_change_user(struct mysql *my, struct command *command,
+			     struct cursor *c)
+{
+	struct span user = cursor_nul_string(c);
+
+	if (!my->capabilities_known ||
+	    my->capabilities & CLIENT_SECURE_CONNECTION)
+		cursor_take(c, cursor_uint(c, 1));
+	else
+		cursor_nul_string(c);
+	keep_login(command, user, cursor_nul_string(c));
+}
+
+/*
+ * COM_QUERY: with CLIENT_QUERY_ATTRIBUTES the text stands behind named
+ * parameters.  Their form is unmistakable: the number of parameters and then
+ * the byte 1, which no statement has second.
+ */
+static void read_query(struct mysql *my, struct command *command,
+		       struct cursor c, const struct message *message)
+{
+	struct cursor a = c;
+	uint64_t count = cursor_lenenc(&a), sets = cursor_lenenc(&a);
+	bool bound = true;
+
+	if (my->capabilities_known &&
+	    !(my->capabilities & CLIENT_QUERY_ATTRIBUTES))
+		sets = 0;
+	if (!a.bad && sets == 1 && count) {
+		char text[VALUE_TEXT_BYTES];
+		const uint8_t *nulls = cursor_take(&a, (count + 7) / 8);
+		struct cursor types;
+		uint64_t i;
+
+		bound = cursor_uint(&a, 1) == 1;
+		types = a;
+		for (i = 0; i < count && !a.bad; i++) {
+			cursor_uint(&a, 2);
+			cursor_string(&a);
+		}
+		for (i = 0; i < count && !a.bad; i++) {
+			uint16_t type = (uint16_t)cursor_uint(&types, 2);
+
+			cursor_string(&types);
+			if (!(nulls[i / 8] >> (i % 8) & 1))
+				mysql_value_text(&a, type, text);
+		}
+	}
+	if (!a.bad && sets == 1 && bound)
+		c = a;
+	keep_text(command, c.at, cursor_left(&c), message);
+}
+
+/* SEND_LONG_DATA: a parameter's value, in pieces that add up. */
+static void read_long_data(struct mysql *my, struct command *command,
+			   struct cursor *c)
+{
+	struct statement *statement = mysql_statement_find(
+		my, command->statement_id);
+	uint16_t parameter = (uint16_t)cursor_uint(c, 2);
+	struct long_data *data = NULL;
+	size_t length = cursor_left(c);
+
+	if (!statement || c->bad)
+		return;
+	for (unsigned i = 0; i < statement->long_count; i++)
+		if (statement->long_data[i].parameter == parameter)
+			data = &statement->long_data[i];
+	if (!data) {
+		if (statement->long_count == LONG_DATA_MAX)
+			return;
+		data = &statement->long_data[statement->long_count++];
+		data->parameter = parameter;
+		data->bytes.length = 0;
+	}
+	if (length > VALUE_BYTES_MAX - data->bytes.length)
+		length = VALUE_BYTES_MAX - data->bytes.length;
+	buffer_append(&data->bytes, c->at, length);
+}
+
+/* A command of the COM_STMT_ family but PREPARE; an id comes first. */
+static void read_statement(struct mysql *my, struct command *command,
+			   struct cursor *c, const struct message *message)
+{
+	struct statement *statement;
+
+	command->statement_id = (uint32_t)cursor_uint(c, 4);
+	statement = mysql_statement_find(my, command->statement_id);
+	switch (command->code) {
+	case COM_STMT_EXECUTE:
+	case COM_STMT_BULK_EXECUTE:
+		if (statement) {
+			command->parameters = statement->parameters;
+			command->text_cut = statement->cut;
+			command->text_known = buffer_append(
+				&command->text, statement->text.bytes,
+				statement->text.length);
+		}
+		mysql_parameters(my, command, statement, message);
+		if (statement)
+			mysql_statement_reset(statement);
+		break;
+	case COM_STMT_FETCH:
+		if (statement) {
+			command->text_cut = statement->cut;
+			command->text_known = buffer_append(
+				&command->text, statement->text.bytes,
+				statement->text.length);
+		}
+		break;
+	case COM_STMT_SEND_LONG_DATA:
+		read_long_data(my, command, c);
+		break;
+	case COM_STMT_RESET:
+		if (statement)
+			mysql_statement_reset(statement);
+		break;
+	case COM_STMT_CLOSE:
+		mysql_statement_forget(my, command->statement_id);
+		break;
+	}
+}
+
+static void read_command(struct mysql *my, struct command *command,
+			 const struct message *message)
+{
+	struct cursor c = cursor_of(message->bytes, message->kept);
+
+	command->code = (unsigned)cursor_uint(&c, 1);
+	if (c.bad) {
+		/* Lost before its first byte: an answer will tell something. */
+		command->code = COMMAND_UNKNOWN;
+		return;
+	}
+	switch (command->code) {
+	case COM_QUERY:
+		read_query(my, command, c, message);
+		break;
+	case COM_STMT_PREPARE:
+		keep_text(command, c.at, cursor_left(&c), message);
+		break;
+	case COM_INIT_DB:
+		buffer_append(&command->text, c.at, cursor_left(&c));
+		break;
+	case COM_FIELD_LIST: {
+		struct span table = cursor_nul_string(&c);
+
+		buffer_append(&command->text, table.bytes, table.length);
+		break;
+	}
+	case COM_CHANGE_USER:
+		read_change_user(my, command, &c);
+		mysql_statements_clear(my);
+		break;
+	case COM_RESET_CONNECTION:
+		mysql_statements_clear(my);
+		break;
+	default:
+		if (is_statement_command((uint8_t)command->code))
+			read_statement(my, command, &c, message);
+	}
+}
+
+/* A further packet of the last request: of its login, of a file. */
+static void continue_command(struct command *last,
+			     const struct message *message)
+{
+	last->last_sequence = message->last_sequence;
+	last->request_bytes += message->wire_bytes;
+	last->missed += message->missed;
+	last->damaged |= message->holed;
+	if (last->code != COM_QUERY)
+		return;
+	last->has_file = true;
+	last->file_ended = !message->length;
+}
+
+static bool is_continuation(struct mysql *my, const struct message *message)
+{
+	struct command *last = mysql_command_at(my, my->command_count - 1);
+
+	if (!my->command_count)
+		return false;
+	return message->first_sequence ||
+	       (last->has_file && !last->file_ended);
+}
+
+void mysql_client_message(struct mysql *my, const struct message *message)
+{
+	struct command *command;
+	bool login = !my->commanded && message->first_sequence;
+
+	if (!login && is_continuation(my, message)) {
+		continue_command(mysql_command_at(my, my->command_count - 1),
+				 message);
+		return;
+	}
+	my->commanded = true;
+	command = mysql_push(my);
+	if (!command)
+		return;
+	command->last_sequence = message->last_sequence;
+	command->request_bytes = message->wire_bytes;
+	command->start_ns = message->first_ns;
+	command->tid = message->tid;
+	command->missed = message->missed;
+	command->damaged = message->holed;
+	if (login) {
+		command->code = COMMAND_LOGIN;
+		read_login(my, command, message);
+		if (my->done)
+			mysql_pop(my);
+	} else {
+		read_command(my, command, message);
+	}
+	mysql_report_silent(my);
+}

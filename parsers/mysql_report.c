@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mysql_report.c - a command and its response become an exchange.
+ */
+#include "parsers/mysql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+size_t mysql_column_names(const struct columns *columns)
+{
+	return columns->pieces.length / sizeof(struct piece_of);
+}
+
+void mysql_columns_clear(struct columns *columns)
+{
+	buffer_reset(&columns->names);
+	buffer_reset(&columns->pieces);
+	buffer_reset(&columns->codes);
+	columns->origin_count = 0;
+	columns->total = columns->set_total = 0;
+	columns->set_first = 0;
+}
+
+void mysql_columns_free(struct columns *columns)
+{
+	buffer_free(&columns->names);
+	buffer_free(&columns->pieces);
+	buffer_free(&columns->codes);
+}
+
+size_t mysql_columns_bytes(const struct columns *columns)
+{
+	return columns->names.room + columns->pieces.room +
+	       columns->codes.room;
+}
+
+void mysql_set_namespace(struct mysql *my, const void *name, size_t length)
+{
+	my->namespace.length = 0;
+	my->namespace_known = buffer_append(&my->namespace, name, length);
+}
+
+static struct span span_of(const struct buffer *buffer, struct piece_of piece)
+{
+	if (!piece.length)
+		return (struct span){ NULL, 0 };
+	return (struct span){ (const char *)buffer->bytes + piece.at,
+			      piece.length };
+}
+
+static bool same_name(struct span a, struct span b)
+{
+	return a.length == b.length &&
+	       (!a.length || !strncasecmp(a.bytes, b.bytes, a.length));
+}
+
+static struct span namespace_of(const struct mysql *my)
+{
+	if (!my->namespace_known || !my->namespace.length)
+		return (struct span){ NULL, 0 };
+	return (struct span){ (const char *)my->namespace.bytes,
+			      my->namespace.length };
+}
+
+/* Names as in the protocol's documentation; codes without one: gaps. */
+static const char *const command_names[] = {
+	[0x00] = "COM_SLEEP",
+	[COM_QUIT] = "COM_QUIT",
+	[COM_INIT_DB] = "COM_INIT_DB",
+	[COM_QUERY] = "COM_QUERY",
+	[COM_FIELD_LIST] = "COM_FIELD_LIST",
+	[0x05] = "COM_CREATE_DB",
+	[0x06] = "COM_DROP_DB",
+	[0x07] = "COM_REFRESH",
+	[0x08] = "COM_SHUTDOWN",
+	[COM_STATISTICS] = "COM_STATISTICS",
+	[0x0a] = "COM_PROCESS_INFO",
+	[0x0b] = "COM_CONNECT",
+	[0x0c] = "COM_PROCESS_KILL",
+	[0x0d] = "COM_DEBUG",
+	[0x0e] = "COM_PING",
+	[0x0f] = "COM_TIME",
+	[0x10] = "COM_DELAYED_INSERT",
+	[COM_CHANGE_USER] = "COM_CHANGE_USER",
+	[COM_BINLOG_DUMP] = "COM_BINLOG_DUMP",
+	[COM_TABLE_DUMP] = "COM_TABLE_DUMP",
+	[0x14] = "COM_CONNECT_OUT",
+	[0x15] = "COM_REGISTER_SLAVE",
+	[COM_STMT_PREPARE] = "PREPARE",
+	[COM_STMT_EXECUTE] = "COM_STMT_EXECUTE",
+	[COM_STMT_SEND_LONG_DATA] = "COM_STMT_SEND_LONG_DATA",
+	[COM_STMT_CLOSE] = "COM_STMT_CLOSE",
+	[COM_STMT_RESET] = "COM_STMT_RESET",
+	[0x1b] = "COM_SET_OPTION",
+	[COM_STMT_FETCH] = "COM_STMT_FETCH",
+	[0x1d] = "COM_DAEMON",
+	[COM_BINLOG_DUMP_GTID] = "COM_BINLOG_DUMP_GTID",
+	[COM_RESET_CONNECTION] = "COM_RESET_CONNECTION",
+	[0x20] = "COM_CLONE",
+};
+
+static const char *command_name(struct mysql *my, unsigned code)
+{
+	if (code == COMMAND_LOGIN)
+		return "LOGIN";
+	if (code == COMMAND_UNKNOWN)
+		return "UNKNOWN";
+	if (code == COM_STMT_BULK_EXECUTE)
+		return "COM_STMT_BULK_EXECUTE";
+	if (code < sizeof(command_names) / sizeof(*command_names) &&
+	    command_names[code])
+		return command_names[code];
+	snprintf(my->unnamed, sizeof(my->unnamed), "COM_??? (0x%02x)",
+		 code & 0xff);
+	return my->unnamed;
+}
+
+static bool is_execution(unsigned code)
+{
+	return code == COM_STMT_EXECUTE || code == COM_STMT_BULK_EXECUTE;
+}
+
+static bool has_statement(unsigned code)
+{
+	return code == COM_QUERY || code == COM_STMT_PREPARE ||
+	       code == COM_STMT_FETCH || is_execution(code);
+}
+
+/* The statement's two texts, its verb and its tables. */
+static void describe_statement(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	const char *text = (const char *)head->text.bytes;
+	size_t length = head->text.length;
+	unsigned flags = my->status & STATUS_NO_BACKSLASH ?
+				 SQL_NO_BACKSLASH : 0;
+
+	if (!my->description)
+		my->description = malloc(sizeof(*my->description));
+	if (!my->description || !length ||
+	    !buffer_reserve(&my->shown, SQL_ROOM(length)) ||
+	    !buffer_reserve(&my->masked, SQL_ROOM(length)))
+		return;
+	sql_describe(my->description, text, length, flags);
+	exchange->statement.bytes = (char *)my->shown.bytes;
+	exchange->statement.length = sql_redact(text, length, flags,
+						(char *)my->shown.bytes);
+	exchange->masked.bytes = (char *)my->masked.bytes;
+	exchange->masked.length = sql_mask(text, length, flags,
+					   (char *)my->masked.bytes);
+	exchange->statement_cut = head->text_cut;
+	if ((head->code == COM_QUERY || is_execution(head->code)) &&
+	    my->description->operation[0])
+		exchange->operation = my->description->operation;
+}
+
+/* Adds a target unless it is there. */
+static void add_target(struct exchange *exchange, struct span target)
+{
+	for (size_t i = 0; i < exchange->target_count; i++)
+		if (same_name(exchange->targets[i], target))
+			return;
+	if (exchange->target_count < EXCHANGE_TARGETS_MAX)
+		exchange->targets[exchange->target_count++] = target;
+}
+
+/*
+ * The database, when it was not seen being chosen: the statement names a table
+ * without one, and a column comes from a table of that name.
+ */
+static void learn_namespace(struct mysql *my, size_t named)
+{
+	const struct columns *columns = &my->columns;
+
+	if (my->namespace_known)
+		return;
+	for (size_t i = 0; i < columns->origin_count; i++) {
+		const struct origin *origin = &columns->origins[i];
+		struct span table = span_of(&columns->names, origin->table);
+		struct span schema = span_of(&columns->names, origin->schema);
+
+		for (size_t j = 0; j < named && schema.length; j++) {
+			if (!same_name(my->description->tables[j], table))
+				continue;
+			mysql_set_namespace(my, schema.bytes, schema.length);
+			return;
+		}
+	}
+}
+
+/* "table", or "schema.table" where the schema is not the current database. */
+static void add_origin(struct mysql *my, const struct origin *origin)
+{
+	const struct columns *columns = &my->columns;
+	struct span schema = span_of(&columns->names, origin->schema);
+	struct span table = span_of(&columns->names, origin->table);
+	size_t start = my->names.length;
+
+	if (!schema.length || same_name(schema, namespace_of(my))) {
+		add_target(&my->exchange, table);
+		return;
+	}
+	/* Room was made for all: the bytes don't move. */
+	buffer_append(&my->names, schema.bytes, schema.length);
+	buffer_append(&my->names, ".", 1);
+	buffer_append(&my->names, table.bytes, table.length);
+	add_target(&my->exchange,
+		   (struct span){ (char *)my->names.bytes + start,
+				  my->names.length - start });
+}
+
+/* A table of the statement, without the schema when it is the current one. */
+static void add_named(struct mysql *my, struct span table)
+{
+	struct span current = namespace_of(my);
+
+	if (current.length && table.length > current.length + 1 &&
+	    table.bytes[current.length] == '.' &&
+	    !strncasecmp(table.bytes, current.bytes, current.length)) {
+		table.bytes += current.length + 1;
+		table.length -= current.length + 1;
+	}
+	add_target(&my->exchange, table);
+}
+
+static void describe_targets(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	const struct columns *columns = &my->columns;
+	size_t named = exchange->masked.bytes ?
+			       my->description->table_count : 0;
+
+	learn_namespace(my, named);
+	exchange->namespace = namespace_of(my);
+	my->names.length = 0;
+	if (!buffer_reserve(&my->names, columns->names.length +
+					2 * EXCHANGE_TARGETS_MAX))
+		return;
+	for (size_t i = 0; i < columns->origin_count; i++)
+		add_origin(my, &columns->origins[i]);
+	for (size_t i = 0; i < named; i++)
+		add_named(my, my->description->tables[i]);
+	if (head->code == COM_FIELD_LIST && head->text.length)
+		add_named(my, (struct span){ (char *)head->text.bytes,
+					     head->text.length });
+}
+
+static void describe_columns(struct mysql *my)
+{
+	struct exchange *exchange = &my->exchange;
+	const struct piece_of *pieces =
+		(const struct piece_of *)my->columns.pieces.bytes;
+
+	exchange->column_count = mysql_column_names(&my->columns);
+	exchange->columns_total = my->columns.total;
+	for (size_t i = 0; i < exchange->column_count; i++)
+		exchange->columns[i] = span_of(&my->columns.names, pieces[i]);
+}
+
+static void describe_parameters(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	const struct piece_of *pieces =
+		(const struct piece_of *)head->pieces.bytes;
+
+	exchange->parameter_count = head->pieces.length / sizeof(*pieces);
+	for (size_t i = 0; i < exchange->parameter_count; i++) {
+		exchange->parameters[i] = pieces[i].length ?
+			span_of(&head->values, pieces[i]) :
+			(struct span){ "", 0 };
+		if (my->observer && my->observer->value)
+			my->observer->value(my->observer->context, exchange,
+					    -1, exchange->parameters[i]);
+	}
+}
+
+/* All that the request says; the response may not have begun. */
+static void describe_request(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+
+	exchange->system = "mysql";
+	exchange->operation = command_name(my, head->code);
+	exchange->statement = exchange->masked = (struct span){ NULL, 0 };
+	exchange->statement_cut = false;
+	exchange->statement_known = head->text_known ||
+				    !(is_execution(head->code) ||
+				      head->code == COM_STMT_FETCH);
+	exchange->user = (struct span){ NULL, 0 };
+	exchange->target_count = 0;
+	exchange->parameter_count = 0;
+	exchange->failed = false;
+	exchange->status = -1;
+	exchange->sqlstate = exchange->message = (struct span){ NULL, 0 };
+	exchange->rows = exchange->affected = -1;
+	exchange->results = 1;
+	exchange->request_bytes = head->request_bytes;
+	exchange->start_ns = head->start_ns;
+	exchange->tid = head->tid;
+	exchange->complete = !head->damaged;
+	exchange->missed_bytes = head->missed;
+	if (has_statement(head->code))
+		describe_statement(my, head);
+	if ((head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER) &&
+	    head->pieces.length)
+		exchange->user = span_of(
+			&head->values,
+			*(const struct piece_of *)head->pieces.bytes);
+}
+
+void mysql_describe(struct mysql *my)
+{
+	const struct command *head = mysql_head(my);
+
+	if (!my->response.described)
+		describe_request(my, head);
+	describe_columns(my);
+	my->exchange.target_count = 0;
+	describe_targets(my, head);
+	if (!my->response.described && is_execution(head->code))
+		describe_parameters(my, head);
+	my->response.described = true;
+}
+
+static void describe_response(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	struct response *response = &my->response;
+
+	exchange->failed = response->failed;
+	exchange->status = mysql_is_silent(head) ? -1 : response->status;
+	if (response->has_sqlstate)
+		exchange->sqlstate = (struct span){ response->sqlstate, 5 };
+	if (response->failed)
+		exchange->message = (struct span){
+			(const char *)response->error.bytes,
+			response->error.length };
+	exchange->rows = response->rows;
+	if (head->code == COM_QUERY || is_execution(head->code) ||
+	    head->code == COMMAND_UNKNOWN)
+		exchange->affected = response->affected;
+	exchange->results = response->results ? response->results : 1;
+	exchange->response_bytes = response->bytes;
+	exchange->first_byte_ns = response->first_ns;
+	exchange->end_ns = response->last_ns;
+	exchange->complete = !head->damaged;
+	exchange->missed_bytes = head->missed;
+	exchange->request_bytes = head->request_bytes;
+}
+
+static void report_one(struct mysql *my)
+{
+	const struct command *head = mysql_head(my);
+	struct exchange *exchange = &my->exchange;
+
+	if (!head)
+		return;
+	mysql_describe(my);
+	describe_response(my, head);
+	if (head->code == COM_QUERY && exchange->masked.bytes &&
+	    exchange->status == 0 && my->description->database.length) {
+		mysql_set_namespace(my, my->description->database.bytes,
+				    my->description->database.length);
+		exchange->namespace = namespace_of(my);
+	}
+	if (my->observer && my->observer->exchange)
+		my->observer->exchange(my->observer->context, exchange);
+	mysql_pop(my);
+	mysql_response_reset(my);
+	buffer_reset(&my->shown);
+	buffer_reset(&my->masked);
+	buffer_reset(&my->names);
+}
+
+void mysql_report(struct mysql *my)
+{
+	const struct command *head;
+
+	report_one(my);
+	while ((head = mysql_head(my)) && mysql_is_silent(head))
+		report_one(my);
+}

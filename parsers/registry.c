@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * registry.c - all parsers, in the order in which they are asked.
+ */
+#include "parsers/parser.h"
+
+#include <string.h>
+
+const struct parser *const parser_registry[] = {
+	&mysql_parser,
+	NULL,
+};
+
+const struct parser *parser_find(const char *name)
+{
+	for (const struct parser *const *p = parser_registry; *p; p++)
+		if (!strcmp((*p)->name, name))
+			return *p;
+	return NULL;
+}

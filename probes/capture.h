@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * capture.h - the whole of live capture: from options to records.
+ */
+#ifndef DATASNOOP_PROBES_CAPTURE_H
+#define DATASNOOP_PROBES_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "probes/batch.h"
+
+struct capture;
+
+struct capture_events {
+	/* A record: a struct batch and more; dead after the return. */
+	void (*record)(void *context, const void *record, size_t size);
+	/* One line for the user, without the program's name. */
+	void (*warn)(void *context, const char *message);
+	void *context;
+};
+
+/*
+ * capture_open - compile, load, find the libraries, attach
+ *
+ * 0; or -errno with one line in `why` of what failed and what to do.  When it
+ * returns, what the probed functions move is being captured.
+ */
+int capture_open(struct capture **capture, const struct options *options,
+		 const struct capture_events *events, char *why,
+		 size_t why_size);
+
+/* In words: what is being traced and how, for the line that says so. */
+void capture_describe(const struct capture *capture, char *text, size_t size);
+
+/*
+ * capture_pass - everything that the kernel has sent, and what has waited in
+ * accumulators for --flush-ms, as records; looks after new libraries
+ *
+ * 0 or -errno.  When it returns, the transport has been drained completely.
+ */
+int capture_pass(struct capture *capture);
+
+/* Sleep until the next pass is worth it; at most `ms`. */
+void capture_wait(struct capture *capture, int ms);
+
+/*
+ * capture_stop - detach, hand over the last records, read the counters
+ * @counters: the sum over all CPUs
+ *
+ * What a connection moved up to now is told by a BATCH_CLOSE of each.
+ */
+void capture_stop(struct capture *capture, struct counters *counters);
+
+/* Kernel memory of all maps, bytes. */
+uint64_t capture_memory(const struct capture *capture);
+
+void capture_free(struct capture *capture);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * doctor.c - what this host offers, and what would be attached: --doctor.
+ *
+ * Paths and names of other processes are theirs to choose: nothing but
+ * printable ASCII of them reaches the terminal.
+ */
+#include "probes/doctor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "probes/headers.h"
+#include "probes/kernel.h"
+#include "probes/libraries.h"
+
+#define LIBRARIES_MAX 256 /* shown; more are counted */
+#define PIDS_MAX 8	  /* shown of each library; more are counted */
+
+struct entry {
+	struct library library;
+	pid_t pids[PIDS_MAX];
+	unsigned pid_count;
+};
+
+struct inventory {
+	struct entry *entries[LIBRARIES_MAX];
+	unsigned count;
+	unsigned not_shown;
+};
+
+static void print_safe(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc(*text >= ' ' && *text <= '~' ? *text : '?', out);
+}
+
+static void print_row(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "  %-21s", name);
+	print_safe(out, value);
+	fputc('\n', out);
+}
+
+static void print_kernel(FILE *out, const struct kernel *kernel)
+{
+	print_row(out, "release", kernel->release);
+	print_row(out, "capabilities",
+		  kernel->capable ? "sufficient" : "not sufficient");
+	print_row(out, "lockdown",
+		  *kernel->lockdown ? kernel->lockdown : "not known");
+	print_row(out, "bpf system call", kernel->bpf ? "works" : "refused");
+	print_row(out, "ring buffer",
+		  kernel->ring_buffer ? "yes" :
+					"no: the perf buffer takes its place");
+	print_row(out, "bpf_probe_read_user",
+		  kernel->probe_read_user ?
+			  "yes" :
+			  "no: bpf_probe_read takes its place");
+	print_row(out, "uprobe PMU",
+		  kernel->uprobe_pmu ? "yes" : "no: uprobe_events is used");
+	print_row(out, "tracefs",
+		  kernel->tracefs ? kernel->tracefs_path : "not mounted");
+	print_row(out, "syscall tracepoints",
+		  kernel->syscall_tracepoints ? "yes" : "no");
+	print_row(out, "BPF statistics",
+		  kernel->stats ? "on: they cost some time" : "off");
+}
+
+/* The order is that of tracing; true when one source was there. */
+static bool print_types(FILE *out, const struct options *options)
+{
+	enum headers_source first = HEADERS_BUILD, last = HEADERS_BTF;
+	bool found = false;
+
+	if (options->kernel_headers)
+		first = last = HEADERS_USER;
+	for (unsigned source = first; source <= last && !found; source++) {
+		struct headers headers;
+		char why[PATH_MAX + 128];
+
+		found = !headers_prepare(&headers, source,
+					 options->kernel_headers, why,
+					 sizeof(why));
+		print_row(out, found ? "types" : "types, tried",
+			  headers_source_name(source));
+		fputs("    ", out);
+		print_safe(out, why);
+		fputc('\n', out);
+		if (found)
+			headers_release(&headers);
+	}
+	return found;
+}
+
+static int note_library(void *context, const struct library *library)
+{
+	struct inventory *inventory = context;
+	struct entry *entry = NULL;
+
+	for (unsigned i = 0; i < inventory->count && !entry; i++) {
+		struct library *known = &inventory->entries[i]->library;
+
+		if (known->device == library->device &&
+		    known->inode == library->inode)
+			entry = inventory->entries[i];
+	}
+	if (!entry) {
+		if (inventory->count < LIBRARIES_MAX)
+			entry = calloc(1, sizeof(*entry));
+		if (!entry) {
+			inventory->not_shown++;
+			return 0;
+		}
+		entry->library = *library;
+		inventory->entries[inventory->count++] = entry;
+	}
+	if (entry->pid_count < PIDS_MAX)
+		entry->pids[entry->pid_count] = library->pid;
+	entry->pid_count++;
+	return 0;
+}
+
+static void print_processes(FILE *out, const struct entry *entry)
+{
+	fputs("    mapped by", out);
+	for (unsigned i = 0; i < entry->pid_count && i < PIDS_MAX; i++) {
+		char path[64], comm[64] = "gone";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/comm", entry->pids[i]);
+		file = fopen(path, "re");
+		if (file) {
+			if (fgets(comm, sizeof(comm), file))
+				comm[strcspn(comm, "\n")] = '\0';
+			fclose(file);
+		}
+		/* Three to a line stay within 80 columns. */
+		fputs(!i ? " " : i % 3 ? ", " : ",\n              ", out);
+		fprintf(out, "%d ", entry->pids[i]);
+		print_safe(out, comm);
+	}
+	if (entry->pid_count > PIDS_MAX)
+		fprintf(out, " and %u more", entry->pid_count - PIDS_MAX);
+	fputc('\n', out);
+}
+
+static void print_probe(FILE *out, enum library_function function,
+			const struct library_probe *probe)
+{
+	static const char *const kinds[] = {
+		[PLACEMENT_SELF] = "emulated",
+		[PLACEMENT_CALLEE] = "at its callee, emulated",
+		[PLACEMENT_SELF_STEPS] = "single-stepped",
+	};
+	const char *name = library_function_name(function);
+
+	if (!probe->found) {
+		fprintf(out, "    %-13s not in this library\n", name);
+		return;
+	}
+	fprintf(out, "    %-13s 0x%-8llx %-26s %s\n", name,
+		(unsigned long long)probe->file_offset,
+		probe->place.instruction, kinds[probe->place.kind]);
+	if (*probe->place.why)
+		fprintf(out, "    %-13s   %s\n", "", probe->place.why);
+}
+
+/* True when its functions can be probed. */
+static bool print_library(FILE *out, struct entry *entry, bool placement)
+{
+	struct library *library = &entry->library;
+	struct stat status;
+	int error = library_read(library->opened, placement, library);
+
+	fputs("  ", out);
+	print_safe(out, library->path);
+	fprintf(out, "\n    %s, device %u:%u inode %llu\n",
+		*library->version ? library->version : "version unknown",
+		major(library->device), minor(library->device),
+		(unsigned long long)library->inode);
+	if (stat(library->path, &status) || status.st_dev != library->device ||
+	    status.st_ino != library->inode) {
+		fputs("    read as ", out);
+		print_safe(out, library->opened);
+		fputc('\n', out);
+	}
+	print_processes(out, entry);
+	if (error) {
+		fprintf(out, "    not traced: %s\n",
+			error == -ENOENT ? "it has no SSL_read and SSL_write" :
+			error == -ENOEXEC ? "no ELF file of this machine" :
+					    strerror(-error));
+		return false;
+	}
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		print_probe(out, i, &library->probes[i]);
+	return true;
+}
+
+static void print_libraries(FILE *out, const struct options *options)
+{
+	struct inventory *inventory = calloc(1, sizeof(*inventory));
+	unsigned traced = 0;
+
+	if (!inventory)
+		return;
+	for (unsigned i = 0; i < options->pid_count; i++)
+		library_scan_process(options->pids[i], note_library, inventory);
+	if (!options->pid_count)
+		library_scan_all(note_library, inventory);
+	for (unsigned i = 0; i < inventory->count; i++) {
+		traced += print_library(out, inventory->entries[i],
+					options->placement);
+		free(inventory->entries[i]);
+	}
+	if (inventory->not_shown)
+		fprintf(out, "  and %u more mappings, not shown\n",
+			inventory->not_shown);
+	if (!traced)
+		fputs("  none that is traced is mapped now; one that is mapped"
+		      " later is traced then\n",
+		      out);
+	free(inventory);
+}
+
+/* One line, or two, for each thing without which nothing is traced. */
+static unsigned print_missing(FILE *out, const struct kernel *kernel,
+			      bool types)
+{
+	char uprobe_events[128];
+	unsigned missing = 0;
+
+	snprintf(uprobe_events, sizeof(uprobe_events), "%s/uprobe_events",
+		 kernel->tracefs_path);
+	if (!kernel->capable && ++missing)
+		fputs("  no CAP_SYS_ADMIN, nor CAP_BPF and CAP_PERFMON: "
+		      "run it as root\n",
+		      out);
+	if (kernel->capable && !kernel->bpf && ++missing)
+		fputs("  bpf() is refused: leave the container, or boot a "
+		      "kernel with\n  CONFIG_BPF_SYSCALL\n",
+		      out);
+	/* Without rights it can't be seen, mounted or not. */
+	if (kernel->capable && !kernel->tracefs && ++missing)
+		fputs("  tracefs is not mounted: mount -t tracefs nodev "
+		      "/sys/kernel/tracing\n",
+		      out);
+	if (kernel->tracefs && !kernel->syscall_tracepoints && ++missing)
+		fputs("  no system call tracepoints: boot a kernel with "
+		      "CONFIG_FTRACE_SYSCALLS\n",
+		      out);
+	if (kernel->tracefs && !kernel->uprobe_pmu &&
+	    access(uprobe_events, F_OK) && ++missing)
+		fputs("  no uprobes: boot a kernel with CONFIG_UPROBE_EVENTS\n",
+		      out);
+	if (!strcmp(kernel->lockdown, "confidentiality") && ++missing)
+		fputs("  lockdown=confidentiality forbids BPF to read memory: "
+		      "boot with\n  lockdown=integrity\n",
+		      out);
+	if (!types && ++missing)
+		fprintf(out,
+			"  no kernel types: apt-get install linux-headers-%s\n"
+			"  (or dnf install kernel-devel-%s), or "
+			"--kernel-headers DIR\n",
+			kernel->release, kernel->release);
+	return missing;
+}
+
+int doctor_print(FILE *out, const struct options *options)
+{
+	struct kernel kernel;
+	unsigned missing;
+	bool types;
+
+	kernel_raise_memlock();
+	kernel_probe(&kernel);
+	fputs("kernel\n", out);
+	print_kernel(out, &kernel);
+	types = print_types(out, options);
+	fputs("TLS libraries\n", out);
+	print_libraries(out, options);
+	fputs("missing\n", out);
+	missing = print_missing(out, &kernel, types);
+	if (!missing)
+		fputs("  nothing: tracing can work\n", out);
+	return missing ? 1 : 0;
+}

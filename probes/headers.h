@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * headers.h - where the kernel's types come from.
+ */
+#ifndef DATASNOOP_PROBES_HEADERS_H
+#define DATASNOOP_PROBES_HEADERS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum headers_source {
+	HEADERS_USER,	 /* --kernel-headers DIR */
+	HEADERS_BUILD,	 /* /lib/modules/RELEASE/build */
+	HEADERS_KHEADERS,/* /sys/kernel/kheaders.tar.xz */
+	HEADERS_BTF,	 /* written from /sys/kernel/btf/vmlinux */
+	HEADERS_SOURCES
+};
+
+struct headers {
+	enum headers_source source;
+	char directory[PATH_MAX]; /* for BCC_KERNEL_SOURCE; "": libbcc finds it */
+	bool remove;		  /* the directory is ours, temporary */
+};
+
+/* Words for --doctor and errors ("kernel build tree", "BTF", ...). */
+const char *headers_source_name(enum headers_source source);
+
+/*
+ * headers_prepare - make one source ready for libbcc
+ * @user_directory: for HEADERS_USER; else NULL
+ *
+ * 0; -ENOENT when this host does not have that source; other -errno.  `why`
+ * gets what was tried ("/lib/modules/6.18.44/build: No such file or
+ * directory").  Release with headers_release().
+ */
+int headers_prepare(struct headers *headers, enum headers_source source,
+		    const char *user_directory, char *why, size_t why_size);
+void headers_release(struct headers *headers);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kernel.h - what this kernel can do: probed, never guessed from a version.
+ */
+#ifndef DATASNOOP_PROBES_KERNEL_H
+#define DATASNOOP_PROBES_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct kernel {
+	char release[65];	/* uname */
+	bool bpf;		/* bpf() may be called: a map was made */
+	bool ring_buffer;	/* a ring buffer map was made */
+	bool probe_read_user;	/* a program with the helper was loaded */
+	bool uprobe_pmu;	/* /sys/bus/event_source/devices/uprobe */
+	bool tracefs;		/* mounted, where: tracefs_path */
+	char tracefs_path[64];
+	bool syscall_tracepoints; /* syscalls:sys_enter_read is there */
+	bool btf;		/* /sys/kernel/btf/vmlinux */
+	bool capable;		/* CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON */
+	bool stats;		/* kernel.bpf_stats_enabled is on */
+	char lockdown[32];	/* "none", "integrity", ...; "": not known */
+};
+
+void kernel_probe(struct kernel *kernel);
+
+/* Raise RLIMIT_MEMLOCK as far as it may be raised (before 5.11 it counts). */
+void kernel_raise_memlock(void);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * peek.c - the bytes that wait in accumulators, read from user space.
+ *
+ * A look-up copies a value while the kernel may change it.  Three look-ups
+ * prove the second whole: `version`, which the kernel raises before and after
+ * each change, is the same and even in all three, so nothing changed between
+ * the first's end and the third's begin.
+ */
+#include "probes/peek.h"
+
+#include <bcc/libbpf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRIES_MAX   3
+#define COPIES_BYTES  (4U << 20) /* of copies kept until delivered */
+#define SCHEDULED_MAX 65536	 /* more at once wait in the kernel */
+
+struct due {
+	struct accumulator_key key;
+	uint64_t due_ns;
+};
+
+struct peek {
+	int map;
+	size_t value_bytes, payload_bytes;
+	uint8_t *values[3];
+	struct due *queue; /* a ring, in the order of due_ns */
+	size_t queue_head, queue_count;
+	uint8_t *copies; /* size_t size, then the record; repeated */
+	size_t copied;
+};
+
+struct peek *peek_new(int map, size_t value_bytes, size_t payload_bytes)
+{
+	struct peek *peek = calloc(1, sizeof(*peek));
+	int i;
+
+	if (!peek)
+		return NULL;
+	peek->map = map;
+	peek->value_bytes = value_bytes;
+	peek->payload_bytes = payload_bytes;
+	for (i = 0; i < 3; i++)
+		peek->values[i] = calloc(1, value_bytes);
+	peek->queue = calloc(SCHEDULED_MAX, sizeof(*peek->queue));
+	peek->copies = malloc(COPIES_BYTES);
+	if (!peek->values[0] || !peek->values[1] || !peek->values[2] ||
+	    !peek->queue || !peek->copies) {
+		peek_free(peek);
+		return NULL;
+	}
+	return peek;
+}
+
+void peek_free(struct peek *peek)
+{
+	int i;
+
+	if (!peek)
+		return;
+	for (i = 0; i < 3; i++)
+		free(peek->values[i]);
+	free(peek->queue);
+	free(peek->copies);
+	free(peek);
+}
+
+int peek_schedule(struct peek *peek, const struct accumulator_key *key,
+		  uint64_t due_ns)
+{
+	size_t at;
+
+	if (peek->queue_count == SCHEDULED_MAX)
+		return -ENOSPC;
+	at = (peek->queue_head + peek->queue_count++) % SCHEDULED_MAX;
+	peek->queue[at].key = *key;
+	peek->queue[at].due_ns = due_ns;
+	return 0;
+}
+
+static struct accumulator *value_at(struct peek *peek, int index)
+{
+	return (struct accumulator *)peek->values[index];
+}
+
+/*
+ * A whole copy of an accumulator in values[1].  0; -ENOENT: it is gone;
+ * -EAGAIN: it is being written to, over and over.
+ */
+static int copy_whole(struct peek *peek, struct accumulator_key *key)
+{
+	int retry, i;
+
+	for (retry = 0; retry < RETRIES_MAX; retry++) {
+		for (i = 0; i < 3; i++)
+			if (bpf_lookup_elem(peek->map, key, peek->values[i]))
+				return -ENOENT;
+		if (!(value_at(peek, 0)->version & 1) &&
+		    value_at(peek, 0)->version == value_at(peek, 1)->version &&
+		    value_at(peek, 1)->version == value_at(peek, 2)->version &&
+		    value_at(peek, 0)->header.connection ==
+			    value_at(peek, 2)->header.connection)
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* Size of the record that begins at an accumulator's header; 0: nothing. */
+static size_t waiting(const struct peek *peek, const struct accumulator *head)
+{
+	if (!head->header.length || head->header.length > peek->payload_bytes)
+		return 0;
+	return sizeof(head->header) + head->header.length;
+}
+
+void peek_collect(struct peek *peek, uint64_t now_ns)
+{
+	while (peek->queue_count) {
+		struct due *due = &peek->queue[peek->queue_head];
+		struct accumulator *head = value_at(peek, 1);
+		struct due again = *due;
+		size_t size;
+		int error;
+
+		if (due->due_ns > now_ns ||
+		    peek->copied + sizeof(size) + peek->value_bytes >
+			    COPIES_BYTES)
+			return;
+		peek->queue_head = (peek->queue_head + 1) % SCHEDULED_MAX;
+		peek->queue_count--;
+		error = copy_whole(peek, &again.key);
+		if (error == -EAGAIN) /* busy: its flush is near, but be sure */
+			peek_schedule(peek, &again.key,
+				      now_ns + (now_ns - again.due_ns) +
+					      5000000);
+		size = error ? 0 : waiting(peek, head);
+		if (!size)
+			continue;
+		memcpy(peek->copies + peek->copied, &size, sizeof(size));
+		peek->copied += sizeof(size);
+		memcpy(peek->copies + peek->copied, &head->header, size);
+		peek->copied += size;
+	}
+}
+
+void peek_deliver(struct peek *peek, peek_record record, void *context)
+{
+	size_t at = 0, size;
+
+	while (at < peek->copied) {
+		memcpy(&size, peek->copies + at, sizeof(size));
+		at += sizeof(size);
+		record(context, peek->copies + at, size);
+		at += size;
+	}
+	peek->copied = 0;
+}
+
+/* The records that end the connection whose accumulator is in values[1]. */
+static void end(struct peek *peek, peek_record record, void *context)
+{
+	struct accumulator *head = value_at(peek, 1);
+	size_t size = waiting(peek, head);
+	struct batch close = head->header;
+
+	if (head->state & ACCUMULATOR_MUTED)
+		return;
+	if (size)
+		record(context, &head->header, size);
+	close.kind = BATCH_CLOSE;
+	close.length = 0;
+	close.offset = head->offsets[BATCH_IN];
+	close.missed = head->offsets[BATCH_OUT];
+	record(context, &close, sizeof(close));
+}
+
+/* Every key of the map in turn; the number. */
+static size_t keys_of(struct peek *peek, struct accumulator_key **keys)
+{
+	size_t count = 0, room = 0;
+	struct accumulator_key key, *grown;
+
+	*keys = NULL;
+	if (bpf_get_first_key(peek->map, &key, sizeof(key)))
+		return 0;
+	do {
+		if (count == room) {
+			room = room ? 2 * room : 256;
+			grown = realloc(*keys, room * sizeof(key));
+			if (!grown)
+				return count;
+			*keys = grown;
+		}
+		(*keys)[count++] = key;
+	} while (!bpf_get_next_key(peek->map, &key, &key));
+	return count;
+}
+
+void peek_all(struct peek *peek, peek_record record, void *context)
+{
+	struct accumulator_key *keys;
+	size_t i, count = keys_of(peek, &keys);
+
+	for (i = 0; i < count; i++)
+		if (!copy_whole(peek, &keys[i]))
+			end(peek, record, context);
+	free(keys);
+}
+
+void peek_schedule_all(struct peek *peek, uint64_t due_ns)
+{
+	struct accumulator_key *keys;
+	size_t i, count = keys_of(peek, &keys);
+
+	for (i = 0; i < count; i++)
+		if (peek_schedule(peek, &keys[i], due_ns))
+			break;
+	free(keys);
+}
+
+void peek_reap(struct peek *peek, bool closed, peek_record record,
+	       void *context)
+{
+	struct accumulator_key *keys;
+	size_t i, count = keys_of(peek, &keys);
+
+	for (i = 0; i < count; i++) {
+		bool gone = kill(keys[i].tgid, 0) && errno == ESRCH;
+
+		if (!(gone || closed) || copy_whole(peek, &keys[i]))
+			continue;
+		if (!gone && !(value_at(peek, 1)->state & ACCUMULATOR_CLOSED))
+			continue;
+		end(peek, record, context);
+		bpf_delete_elem(peek->map, &keys[i]);
+	}
+	free(keys);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * peek.h - the bytes that wait in accumulators, read from user space.
+ *
+ * 4.18's BPF has neither timer nor lock: the kernel can't flush a connection
+ * that has gone quiet, and user space can't empty an accumulator.  But it may
+ * look: the kernel says when bytes begin to wait (BATCH_NOTE), a note is due
+ * --flush-ms later, and what is read then has its stream offset, so that a
+ * later flush of the same bytes is recognised.
+ */
+#ifndef DATASNOOP_PROBES_PEEK_H
+#define DATASNOOP_PROBES_PEEK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probes/batch.h"
+
+struct peek;
+
+/*
+ * peek_new - for the map of connections
+ * @map: struct accumulator_key -> struct accumulator and its payload
+ * @value_bytes: of that value; @payload_bytes: the most that can wait
+ *
+ * NULL: out of memory.
+ */
+struct peek *peek_new(int map, size_t value_bytes, size_t payload_bytes);
+void peek_free(struct peek *peek);
+
+/*
+ * Look at that accumulator once `due_ns` (CLOCK_MONOTONIC) has come.
+ * -ENOSPC: too many are waiting to be looked at.
+ */
+int peek_schedule(struct peek *peek, const struct accumulator_key *key,
+		   uint64_t due_ns);
+
+/*
+ * peek_collect - copy what waits in the accumulators that are due by now
+ *
+ * The copies are kept until peek_deliver(): between the two the caller drains
+ * the transport, so that nothing is delivered before what was sent before it.
+ */
+void peek_collect(struct peek *peek, uint64_t now_ns);
+
+typedef void (*peek_record)(void *context, const void *record, size_t size);
+
+/* Hand the copies over as records, as the transport would have. */
+void peek_deliver(struct peek *peek, peek_record record, void *context);
+
+/*
+ * peek_all - every accumulator's waiting bytes now, then a BATCH_CLOSE with
+ * its offsets, as at the end of the run (nothing may be writing any more)
+ */
+void peek_all(struct peek *peek, peek_record record, void *context);
+
+/* Look at every accumulator at `due_ns`: notes were lost, none must wait. */
+void peek_schedule_all(struct peek *peek, uint64_t due_ns);
+
+/*
+ * peek_reap - end the connections of processes that have gone: records as in
+ * peek_all, and the entries are deleted
+ * @closed: also those marked closed, whose BATCH_CLOSE found no room
+ */
+void peek_reap(struct peek *peek, bool closed, peek_record record,
+	       void *context);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * program.c - libbcc: compile the BPF text with macros, load, attach, detach.
+ *
+ * The text is batch.h, accumulator.bpf.h and capture.bpf.c, joined with
+ * #line marks so that clang's messages name the file.  Nothing in it is ever
+ * edited: it changes by -D alone.
+ */
+#define _GNU_SOURCE
+#include "probes/program.h"
+
+#include <bcc/bcc_common.h>
+#include <bcc/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/bpf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "probes/batch.h"
+
+#define MACROS_MAX	    40
+#define FUNCTIONS_MAX	    32
+#define PIECE_BYTES	    16384 /* of a large fragment, one record */
+#define NAIVE_PIECE_BYTES   1160  /* 1,224 with the header */
+#define LARGE_PIECES_TAILED 8	  /* x 16 KiB x 32 tail calls: 4 MiB */
+#define SCRATCHES_PER_CPU   4 /* programs that preempt each other at once */
+#define VERIFIER_LOG_BYTES  (16U << 20)
+
+extern const char embedded_batch[], embedded_batch_end[];
+extern const char embedded_accumulator[], embedded_accumulator_end[];
+extern const char embedded_capture[], embedded_capture_end[];
+
+struct program {
+	void *module;
+	int fds[FUNCTIONS_MAX];
+	int *events; /* perf events of attached probes */
+	size_t event_count, event_room;
+};
+
+struct macros {
+	char text[MACROS_MAX][64];
+	const char *flags[MACROS_MAX];
+	int count;
+};
+
+__attribute__((format(printf, 2, 3))) static void define(struct macros *macros,
+							 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(macros->text[macros->count], sizeof(macros->text[0]), format,
+		  arguments);
+	va_end(arguments);
+	macros->flags[macros->count] = macros->text[macros->count];
+	macros->count++;
+}
+
+static void define_sizes(struct macros *macros, const struct options *options)
+{
+	define(macros, "-DMAX_FLUSH_SIZE=%u", options->flush_size);
+	define(macros, "-DBUFFER_SIZE=%u", options->buffer_size);
+	define(macros, "-DMAX_ACCUM_COPY_SIZE=%u", options->copy_size);
+	define(macros, "-DMAX_CAPTURE=%uULL", options->max_capture);
+	define(macros, "-DMAX_CONNECTIONS=%u", options->max_connections);
+	define(macros, "-DMAX_THREADS=%u", options->max_connections);
+	define(macros, "-DSCRATCHES=%d", SCRATCHES_PER_CPU);
+	define(macros, "-DPIECE_SIZE=%d",
+	       options->accumulate ? PIECE_BYTES : NAIVE_PIECE_BYTES);
+	define(macros, "-DLARGE_PIECES=%d", LARGE_PIECES_TAILED);
+	define(macros, "-DRING_PAGES=%u",
+	       (unsigned)(options->ring_bytes / 4096));
+	define(macros, "-DWAKE_BYTES=%ld",
+	       options->ring_bytes / 4 / sysconf(_SC_NPROCESSORS_ONLN));
+	/* A tenth less: a byte is peeked at within --flush-ms, not after it. */
+	define(macros, "-DNOTE_NS=%" PRIu64 "ULL",
+	       (uint64_t)options->flush_ms * 900000);
+	define(macros, "-DOWN_TGID=%d", (int)getpid());
+}
+
+static void define_all(struct macros *macros, const struct options *options,
+		       const struct program_variant *variant, const char *start)
+{
+	define(macros, "-DDATASNOOP_BPF=1");
+	define(macros, "-DPROCESS_START=%s", start);
+	define(macros, "-Werror=pass-failed"); /* a loop not unrolled */
+	define_sizes(macros, options);
+	if (!options->accumulate)
+		define(macros, "-DNAIVE=1");
+	if (!variant->ring)
+		define(macros, "-DTRANSPORT_PERF_BUFFER=1");
+	if (variant->old_reads)
+		define(macros, "-DOLD_READS=1");
+	if (options->pid_count)
+		define(macros, "-DFILTER_PIDS=1");
+	if (options->uid_count)
+		define(macros, "-DFILTER_UIDS=1");
+	if (options->comm_count)
+		define(macros, "-DFILTER_COMMS=1");
+}
+
+/* The three texts as one; malloc'd. */
+static char *join_text(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out, "#line 1 \"probes/batch.h\"\n%.*s",
+		(int)(embedded_batch_end - embedded_batch), embedded_batch);
+	fprintf(out, "#line 1 \"probes/accumulator.bpf.h\"\n%.*s",
+		(int)(embedded_accumulator_end - embedded_accumulator),
+		embedded_accumulator);
+	fprintf(out, "#line 1 \"probes/capture.bpf.c\"\n%.*s",
+		(int)(embedded_capture_end - embedded_capture),
+		embedded_capture);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* Standard error into a file in memory: libbcc prints clang's words there. */
+static int divert_stderr(int *saved)
+{
+	int memory = memfd_create("messages", MFD_CLOEXEC);
+
+	fflush(stderr);
+	*saved = memory < 0 ? -1 : fcntl(2, F_DUPFD_CLOEXEC, 3);
+	if (*saved >= 0)
+		dup2(memory, 2);
+	return memory;
+}
+
+/* Back again; what was printed, malloc'd, or NULL. */
+static char *restore_stderr(int memory, int saved)
+{
+	struct stat status;
+	char *text = NULL;
+
+	fflush(stderr);
+	if (saved >= 0) {
+		dup2(saved, 2);
+		close(saved);
+	}
+	if (memory < 0)
+		return NULL;
+	if (!fstat(memory, &status) && status.st_size > 0)
+		text = calloc(1, status.st_size + 1);
+	if (text && pread(memory, text, status.st_size, 0) < 0)
+		text[0] = '\0';
+	close(memory);
+	return text;
+}
+
+static void *compile_once(const struct options *options,
+			  const struct program_variant *variant,
+			  const char *text, const char *start, char **messages)
+{
+	struct macros *macros = calloc(1, sizeof(*macros));
+	int memory, saved;
+	void *module;
+
+	if (!macros)
+		return NULL;
+	define_all(macros, options, variant, start);
+	memory = divert_stderr(&saved);
+	module = bpf_module_create_c_from_string(text, 0, macros->flags,
+						 macros->count, true, NULL);
+	free(*messages);
+	*messages = restore_stderr(memory, saved);
+	free(macros);
+	return module;
+}
+
+struct program *program_compile(const struct options *options,
+				const struct program_variant *variant,
+				const struct headers *headers, char **messages)
+{
+	/* task_struct's name for it: since 5.5, and before. */
+	static const char *const starts[] = {"start_boottime",
+					     "real_start_time"};
+	struct program *program = calloc(1, sizeof(*program));
+	char *text = join_text();
+	size_t i;
+
+	*messages = NULL;
+	if (!program || !text)
+		goto out;
+	if (headers->directory[0])
+		setenv("BCC_KERNEL_SOURCE", headers->directory, 1);
+	else
+		unsetenv("BCC_KERNEL_SOURCE");
+	for (i = 0; i < 2 && !program->module; i++) {
+		if (i && !(*messages && strstr(*messages, starts[0])))
+			break;
+		program->module = compile_once(options, variant, text,
+					       starts[i], messages);
+	}
+	for (i = 0; i < FUNCTIONS_MAX; i++)
+		program->fds[i] = -1;
+out:
+	free(text);
+	if (program && !program->module) {
+		free(program);
+		program = NULL;
+	}
+	return program;
+}
+
+const char *program_function(const struct program *program, size_t index)
+{
+	if (index >= bpf_num_functions(program->module))
+		return NULL;
+	return bpf_function_name(program->module, index);
+}
+
+const void *program_bytecode(const struct program *program, const char *name,
+			     size_t *count)
+{
+	*count = bpf_function_size(program->module, name) /
+		 sizeof(struct bpf_insn);
+	return bpf_function_start(program->module, name);
+}
+
+int program_map_type(const struct program *program, size_t index,
+		     const char **name)
+{
+	if (index >= bpf_num_tables(program->module))
+		return -1;
+	*name = bpf_table_name(program->module, index);
+	return bpf_table_type_id(program->module, index);
+}
+
+int program_map(const struct program *program, const char *name)
+{
+	return bpf_table_fd(program->module, name);
+}
+
+/* Functions whose context is a tracepoint's record; the others are uprobes'. */
+static bool is_tracepoint(const char *name)
+{
+	return !strcmp(name, "on_system_call") || !strcmp(name, "on_mmap");
+}
+
+static int load_function(struct program *program, const char *name, char **log)
+{
+	enum bpf_prog_type type = is_tracepoint(name) ?
+					  BPF_PROG_TYPE_TRACEPOINT :
+					  BPF_PROG_TYPE_KPROBE;
+	void *start = bpf_function_start(program->module, name);
+	int size = (int)bpf_function_size(program->module, name);
+	char *license = bpf_module_license(program->module);
+	unsigned version = bpf_module_kern_version(program->module);
+	int memory, saved, fd;
+
+	/* A log costs time: only after a failure, and then a large one. */
+	memory = divert_stderr(&saved);
+	fd = bcc_func_load(program->module, type, name, start, size, license,
+			   version, 0, NULL, 0, NULL, 0);
+	if (fd < 0)
+		*log = calloc(1, VERIFIER_LOG_BYTES);
+	if (fd < 0 && *log)
+		fd = bcc_func_load(program->module, type, name, start, size,
+				   license, version, 1, *log,
+				   VERIFIER_LOG_BYTES, NULL, 0);
+	fd = fd < 0 ? -errno : fd;
+	free(restore_stderr(memory, saved));
+	if (fd >= 0) {
+		free(*log);
+		*log = NULL;
+	}
+	return fd;
+}
+
+int program_load(struct program *program, char **log)
+{
+	const char *name;
+	uint32_t zero = 0;
+	size_t i;
+
+	*log = NULL;
+	for (i = 0; (name = program_function(program, i)); i++) {
+		int fd = i < FUNCTIONS_MAX ? load_function(program, name, log) :
+					     -E2BIG;
+
+		if (fd < 0)
+			return fd;
+		program->fds[i] = fd;
+		if (!strcmp(name, "send_large") &&
+		    bpf_update_elem(program_map(program, "tails"), &zero, &fd,
+				    0))
+			return -errno;
+	}
+	return 0;
+}
+
+int program_fd(const struct program *program, const char *name)
+{
+	const char *other;
+	size_t i;
+
+	for (i = 0; (other = program_function(program, i)); i++)
+		if (!strcmp(name, other))
+			return program->fds[i];
+	return -1;
+}
+
+/* Remember a probe's perf event; takes it over.  0 or -errno. */
+static int remember(struct program *program, int event)
+{
+	if (program->event_count == program->event_room) {
+		size_t room = program->event_room ? 2 * program->event_room : 64;
+		int *events = realloc(program->events, room * sizeof(*events));
+
+		if (!events) {
+			bpf_close_perf_event_fd(event);
+			return -ENOMEM;
+		}
+		program->events = events;
+		program->event_room = room;
+	}
+	program->events[program->event_count++] = event;
+	return 0;
+}
+
+int program_attach_uprobe(struct program *program, const char *function,
+			  const char *path, uint64_t offset, bool on_return)
+{
+	int fd = program_fd(program, function);
+	int memory, saved, event, error;
+	char name[96];
+
+	if (fd < 0)
+		return -ENOENT;
+	/* The name matters only where the uprobe PMU is missing. */
+	snprintf(name, sizeof(name), "datasnoop_%d_%s_%" PRIx64,
+		 (int)getpid(), function, offset);
+	memory = divert_stderr(&saved);
+	errno = 0;
+	event = bpf_attach_uprobe(fd,
+				  on_return ? BPF_PROBE_RETURN : BPF_PROBE_ENTRY,
+				  name, path, offset, -1, 0);
+	error = errno ? errno : EINVAL;
+	if (event < 0)
+		bpf_detach_uprobe(name);
+	free(restore_stderr(memory, saved));
+	return event < 0 ? -error : remember(program, event);
+}
+
+int program_attach_tracepoint(struct program *program, const char *function,
+			      const char *category, const char *event_name)
+{
+	int fd = program_fd(program, function);
+	int memory, saved, event, error;
+
+	if (fd < 0)
+		return -ENOENT;
+	memory = divert_stderr(&saved);
+	errno = 0;
+	event = bpf_attach_tracepoint(fd, category, event_name);
+	error = errno ? errno : EINVAL;
+	free(restore_stderr(memory, saved));
+	return event < 0 ? -error : remember(program, event);
+}
+
+void program_detach(struct program *program)
+{
+	while (program->event_count)
+		bpf_close_perf_event_fd(
+			program->events[--program->event_count]);
+}
+
+uint64_t program_map_memory(const struct program *program)
+{
+	size_t i, tables = bpf_num_tables(program->module);
+	uint64_t total = 0, bytes;
+	char path[64], line[128];
+	FILE *file;
+
+	for (i = 0; i < tables; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d",
+			 bpf_table_fd_id(program->module, i));
+		file = fopen(path, "re");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "memlock: %" SCNu64, &bytes) == 1)
+				total += bytes;
+		if (file)
+			fclose(file);
+	}
+	return total;
+}
+
+void program_free(struct program *program)
+{
+	size_t i;
+
+	if (!program)
+		return;
+	program_detach(program);
+	for (i = 0; i < FUNCTIONS_MAX; i++)
+		if (program->fds[i] >= 0)
+			close(program->fds[i]);
+	if (program->module)
+		bpf_module_destroy(program->module);
+	free(program->events);
+	free(program);
+}

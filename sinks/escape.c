@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * escape.c - captured bytes made safe for a terminal and for JSON.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/escape.h"
+
+#define LINE_ROOM_BYTES 1024 /* of a new line; doubled as needed */
+
+struct range {
+	uint32_t first, last;
+};
+
+/* Controls, separators, invisible and direction-changing characters. */
+static const struct range unsafe_ranges[] = {
+	{0x00, 0x1f},	    {0x7f, 0x9f},     {0xad, 0xad},
+	{0x61c, 0x61c},	    {0x180e, 0x180e}, {0x200b, 0x200b},
+	{0x200e, 0x200f},   {0x2028, 0x202e}, {0x2060, 0x206f},
+	{0xfeff, 0xfeff},   {0xfff9, 0xfffb}, {0xfffe, 0xffff},
+	{0xe0000, 0xe0fff},
+};
+
+/* Characters that take no column of their own. */
+static const struct range combining_ranges[] = {
+	{0x300, 0x36f},	  {0x483, 0x489},   {0x591, 0x5bd},
+	{0x610, 0x61a},	  {0x64b, 0x65f},   {0x200c, 0x200d},
+	{0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},
+};
+
+/* Characters that take two columns: East Asian wide, emoji. */
+static const struct range wide_ranges[] = {
+	{0x1100, 0x115f},   {0x2e80, 0x303e},	{0x3041, 0xa4cf},
+	{0xa960, 0xa97c},   {0xac00, 0xd7a3},	{0xf900, 0xfaff},
+	{0xfe30, 0xfe6f},   {0xff00, 0xff60},	{0xffe0, 0xffe6},
+	{0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff},
+	{0x20000, 0x3fffd},
+};
+
+static bool in_ranges(uint32_t code, const struct range *ranges, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count && code >= ranges[i].first; i++)
+		if (code <= ranges[i].last)
+			return true;
+	return false;
+}
+
+#define IN_RANGES(code, ranges)                                                \
+	in_ranges(code, ranges, sizeof(ranges) / sizeof((ranges)[0]))
+
+static unsigned columns_of(uint32_t code)
+{
+	if (code < 0x300)
+		return 1;
+	if (IN_RANGES(code, combining_ranges))
+		return 0;
+	return IN_RANGES(code, wide_ranges) ? 2 : 1;
+}
+
+/*
+ * The length of the character that begins at `bytes`, and its code; 0 when it
+ * is not UTF-8: overlong, a surrogate, above U+10FFFF, or cut.
+ */
+static size_t decode(const char *bytes, size_t length, uint32_t *code)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *byte = (const unsigned char *)bytes;
+	size_t size, i;
+
+	if (byte[0] < 0x80) {
+		*code = byte[0];
+		return 1;
+	}
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	size = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+	if (length < size)
+		return 0;
+	*code = byte[0] & (0x7f >> size);
+	for (i = 1; i < size; i++) {
+		if ((byte[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (byte[i] & 0x3f);
+	}
+	if (*code < least[size] || *code > 0x10ffff ||
+	    (*code >= 0xd800 && *code <= 0xdfff))
+		return 0;
+	return size;
+}
+
+void line_clear(struct line *line)
+{
+	line->length = 0;
+	line->columns = 0;
+	line->failed = false;
+}
+
+void line_free(struct line *line)
+{
+	free(line->bytes);
+	*line = (struct line){0};
+}
+
+/* Room for `length` more bytes, or line->failed. */
+static bool reserve(struct line *line, size_t length)
+{
+	size_t room = line->room ? line->room : LINE_ROOM_BYTES;
+	char *bytes;
+
+	if (line->room - line->length >= length)
+		return true;
+	while (room - line->length < length)
+		room *= 2;
+	bytes = realloc(line->bytes, room);
+	if (!bytes) {
+		line->failed = true;
+		return false;
+	}
+	line->bytes = bytes;
+	line->room = room;
+	return true;
+}
+
+void line_put(struct line *line, const char *bytes, size_t length)
+{
+	if (!length || !reserve(line, length))
+		return;
+	memcpy(line->bytes + line->length, bytes, length);
+	line->length += length;
+	line->columns += length;
+}
+
+void line_print(struct line *line, const char *format, ...)
+{
+	va_list arguments;
+	char text[256];
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (length > (int)sizeof(text) - 1)
+		length = sizeof(text) - 1;
+	if (length > 0)
+		line_put(line, text, length);
+}
+
+void line_pad(struct line *line, size_t column)
+{
+	do
+		line_put(line, " ", 1);
+	while (line->columns < column && !line->failed);
+}
+
+void line_cut(struct line *line, size_t columns)
+{
+	size_t kept = columns > 3 ? columns - 3 : 0;
+	size_t at = 0, used = 0, width, size;
+	uint32_t code;
+
+	if (line->columns <= columns)
+		return;
+	while (at < line->length) {
+		size = decode(line->bytes + at, line->length - at, &code);
+		width = size ? columns_of(code) : 1;
+		if (used + width > kept)
+			break;
+		used += width;
+		at += size ? size : 1;
+	}
+	line->length = at;
+	line->columns = used;
+	line_put(line, "...", columns - kept);
+}
+
+static bool is_space(char byte)
+{
+	return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+/* One character or bad byte; returns how many bytes of the input it took. */
+static size_t put_character(struct line *line, const char *bytes, size_t length)
+{
+	uint32_t code;
+	size_t size = decode(bytes, length, &code);
+
+	if (!size || (size == 1 && (code < 0x20 || code == 0x7f))) {
+		line_print(line, "\\x%02x", (unsigned char)bytes[0]);
+		return 1;
+	}
+	if (code == '\\') {
+		line_put(line, "\\\\", 2);
+	} else if (IN_RANGES(code, unsafe_ranges)) {
+		line_print(line, code > 0xffff ? "\\U%08x" : "\\u%04x", code);
+	} else {
+		line_put(line, bytes, size);
+		line->columns -= size - columns_of(code);
+	}
+	return size;
+}
+
+void escape_text(struct line *line, struct span span, bool fold)
+{
+	bool begun = false, space = false;
+	size_t at = 0;
+
+	if (!span.bytes)
+		return;
+	while (at < span.length && !line->failed) {
+		if (fold && is_space(span.bytes[at])) {
+			space = begun;
+			at++;
+			continue;
+		}
+		if (space)
+			line_put(line, " ", 1);
+		space = false;
+		begun = true;
+		at += put_character(line, span.bytes + at, span.length - at);
+	}
+}
+
+static void put_json_unicode(struct line *line, uint32_t code)
+{
+	if (code > 0xffff) {
+		code -= 0x10000;
+		line_print(line, "\\u%04x", 0xd800 | code >> 10);
+		code = 0xdc00 | (code & 0x3ff);
+	}
+	line_print(line, "\\u%04x", code);
+}
+
+void escape_json(struct line *line, struct span span)
+{
+	size_t at = 0, size;
+	uint32_t code;
+
+	line_put(line, "\"", 1);
+	while (at < span.length && !line->failed) {
+		size = decode(span.bytes + at, span.length - at, &code);
+		if (!size) {
+			line_put(line, "\xef\xbf\xbd", 3);
+			at++;
+			continue;
+		}
+		if (code == '"' || code == '\\') {
+			line_put(line, "\\", 1);
+			line_put(line, span.bytes + at, 1);
+		} else if (code == '\n' || code == '\t') {
+			line_put(line, code == '\n' ? "\\n" : "\\t", 2);
+		} else if (IN_RANGES(code, unsafe_ranges)) {
+			put_json_unicode(line, code);
+		} else {
+			line_put(line, span.bytes + at, size);
+		}
+		at += size;
+	}
+	line_put(line, "\"", 1);
+}
+
+bool escape_is_plain(struct span span)
+{
+	unsigned char odd = 0;
+	size_t i;
+
+	/* No early end: this way the compiler makes vectors of it. */
+	for (i = 0; i < span.length; i++)
+		odd |= (unsigned char)(span.bytes[i] - 0x20) > 0x7e - 0x20;
+	return !odd;
+}
+
+static bool is_letter(const struct span *text, size_t at)
+{
+	unsigned char byte = at < text->length ? text->bytes[at] : 0;
+
+	return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
+
+static bool is_quote(const struct span *text, size_t at)
+{
+	if (text->bytes[at] == '"')
+		return true;
+	return text->bytes[at] == '\'' &&
+	       !(at && is_letter(text, at - 1) && is_letter(text, at + 1));
+}
+
+/* Does the quote at `at` end what it quotes, as far as its neighbours tell? */
+static bool closes(const struct span *text, size_t at)
+{
+	if (strchr(" =(,", text->bytes[at - 1]))
+		return false;
+	return at + 1 == text->length || strchr(" .,:;)", text->bytes[at + 1]);
+}
+
+void escape_message(struct line *line, struct span message)
+{
+	size_t first = 0, last = message.length;
+
+	while (first < message.length && !is_quote(&message, first))
+		first++;
+	line_put(line, message.bytes, first);
+	if (first == message.length)
+		return;
+	while (--last > first && !is_quote(&message, last))
+		;
+	line_put(line, "'?'", 3);
+	/* One quote, or a last one that opens: the text was cut inside. */
+	if (last > first && closes(&message, last))
+		line_put(line, message.bytes + last + 1,
+			 message.length - last - 1);
+}

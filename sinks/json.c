@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * json.c - one JSON object a line (NDJSON).
+ *
+ * Keys are those of OpenTelemetry's semantic conventions where they have one;
+ * a key whose value is not known is absent.  Objects gather in one buffer
+ * that is written when it is large enough, or when told.
+ * Source: https://opentelemetry.io/docs/specs/semconv/database/
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <yajl/yajl_gen.h>
+
+#include "sinks/escape.h"
+#include "sinks/sink.h"
+
+#define WRITE_BYTES   65536 /* gathered before a write */
+#define NS_PER_SECOND 1000000000
+
+struct sink {
+	FILE *file;
+	bool show_values;
+	bool terminal; /* somebody looks on: each line at once */
+	yajl_gen generator;
+	struct line out;      /* whole objects, not written yet */
+	struct line string;   /* one value, escaped */
+	struct line unquoted; /* a message without its quotes' content */
+};
+
+/* yajl's output goes where out of memory is a state and not a crash. */
+static void take_output(void *context, const char *bytes, size_t length)
+{
+	line_put(context, bytes, length);
+}
+
+static void put_key(struct sink *sink, const char *key)
+{
+	yajl_gen_string(sink->generator, (const unsigned char *)key,
+			strlen(key));
+}
+
+static void put_text(struct sink *sink, struct span text)
+{
+	if (escape_is_plain(text)) {
+		yajl_gen_string(sink->generator,
+				(const unsigned char *)text.bytes, text.length);
+		return;
+	}
+	/* yajl passes the text of a number through as it is. */
+	line_clear(&sink->string);
+	escape_json(&sink->string, text);
+	yajl_gen_number(sink->generator, sink->string.bytes,
+			sink->string.length);
+}
+
+/* Strings that are empty are not known: their key is left out. */
+static void put_string(struct sink *sink, const char *key, const char *text)
+{
+	if (!text || !*text)
+		return;
+	put_key(sink, key);
+	put_text(sink, (struct span){text, strlen(text)});
+}
+
+static void put_span(struct sink *sink, const char *key, struct span span)
+{
+	if (!span.bytes || !span.length)
+		return;
+	put_key(sink, key);
+	put_text(sink, span);
+}
+
+static void put_spans(struct sink *sink, const char *key,
+		      const struct span *spans, size_t count)
+{
+	size_t i;
+
+	put_key(sink, key);
+	yajl_gen_array_open(sink->generator);
+	for (i = 0; i < count; i++)
+		put_text(sink, spans[i]);
+	yajl_gen_array_close(sink->generator);
+}
+
+static void put_number(struct sink *sink, const char *key, uint64_t number)
+{
+	char text[24];
+	int length = snprintf(text, sizeof(text), "%" PRIu64, number);
+
+	put_key(sink, key);
+	yajl_gen_number(sink->generator, text, length);
+}
+
+static void put_bool(struct sink *sink, const char *key, bool value)
+{
+	put_key(sink, key);
+	yajl_gen_bool(sink->generator, value);
+}
+
+/* Milliseconds with microseconds behind the point, in no locale's manner. */
+static void put_ms(struct sink *sink, const char *key, uint64_t from_ns,
+		   uint64_t to_ns)
+{
+	uint64_t us = (to_ns - from_ns) / 1000;
+	char text[32];
+	int length;
+
+	if (!from_ns || to_ns < from_ns)
+		return;
+	length = snprintf(text, sizeof(text), "%" PRIu64 ".%03u", us / 1000,
+			  (unsigned)(us % 1000));
+	put_key(sink, key);
+	yajl_gen_number(sink->generator, text, length);
+}
+
+/* RFC 3339, UTC, microseconds. */
+static void put_timestamp(struct sink *sink, uint64_t timestamp_ns)
+{
+	time_t seconds = timestamp_ns / NS_PER_SECOND;
+	char text[64];
+	struct tm tm;
+	size_t length;
+
+	if (!timestamp_ns || !gmtime_r(&seconds, &tm))
+		return;
+	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + length, sizeof(text) - length, ".%06uZ",
+		 (unsigned)(timestamp_ns % NS_PER_SECOND / 1000));
+	put_string(sink, "timestamp", text);
+}
+
+static void put_process(struct sink *sink, const struct record *record)
+{
+	const struct process *process = record->process;
+
+	put_number(sink, "process.pid", process->pid);
+	if (record->exchange->tid)
+		put_number(sink, "thread.id", record->exchange->tid);
+	put_string(sink, "process.executable.name", process->executable);
+	put_string(sink, "process.command", process->comm);
+	put_string(sink, "user.name", process->user);
+	put_string(sink, "container.id", process->container);
+	if (record->role != ROLE_UNKNOWN)
+		put_string(sink, "datasnoop.role",
+			   record->role == ROLE_SERVER ? "server" : "client");
+	put_string(sink, "tls.library", record->tls);
+}
+
+static void put_endpoint(struct sink *sink, const struct endpoint *end,
+			 const char *address_key, const char *port_key)
+{
+	put_string(sink, address_key, end->address);
+	if (end->port)
+		put_number(sink, port_key, end->port);
+}
+
+static void put_network(struct sink *sink, const struct record *record)
+{
+	const struct endpoint *client = &record->client;
+	const struct endpoint *server = &record->server;
+
+	if (client->port || server->port)
+		put_string(sink, "network.transport", "tcp");
+	else if (*client->address || *server->address)
+		put_string(sink, "network.transport", "unix");
+	put_endpoint(sink, client, "client.address", "client.port");
+	put_endpoint(sink, server, "server.address", "server.port");
+}
+
+static void put_parameters(struct sink *sink, const struct exchange *exchange)
+{
+	char key[48];
+	size_t i;
+
+	for (i = 0; i < exchange->parameter_count; i++) {
+		if (!exchange->parameters[i].bytes)
+			continue;
+		snprintf(key, sizeof(key), "db.query.parameter.%zu", i);
+		put_key(sink, key);
+		put_text(sink, exchange->parameters[i]);
+	}
+}
+
+static void put_query(struct sink *sink, const struct exchange *exchange)
+{
+	put_string(sink, "db.system.name", exchange->system);
+	put_span(sink, "db.namespace", exchange->namespace);
+	put_string(sink, "db.operation.name", exchange->operation);
+	if (exchange->target_count)
+		put_span(sink, "db.collection.name", exchange->targets[0]);
+	if (exchange->target_count > 1)
+		put_spans(sink, "datasnoop.collections", exchange->targets,
+			  exchange->target_count);
+	put_span(sink, "db.query.text",
+		 sink->show_values ? exchange->statement : exchange->masked);
+	if (exchange->statement_cut)
+		put_bool(sink, "datasnoop.query.cut", true);
+	if (!exchange->statement_known && !exchange->statement.bytes)
+		put_bool(sink, "datasnoop.query.known", false);
+	if (sink->show_values)
+		put_parameters(sink, exchange);
+	put_span(sink, "datasnoop.db.user", exchange->user);
+}
+
+static void put_error(struct sink *sink, const struct exchange *exchange)
+{
+	struct span message = exchange->message;
+	char status[24];
+
+	snprintf(status, sizeof(status), "%" PRId64, exchange->status);
+	if (exchange->status >= 0)
+		put_string(sink, "db.response.status_code", status);
+	put_span(sink, "datasnoop.sqlstate", exchange->sqlstate);
+	if (!exchange->failed)
+		return;
+	put_string(sink, "error.type",
+		   exchange->status > 0 ? status : "_OTHER");
+	if (message.bytes && !sink->show_values) {
+		line_clear(&sink->unquoted);
+		escape_message(&sink->unquoted, message);
+		message = (struct span){sink->unquoted.bytes,
+					sink->unquoted.length};
+	}
+	put_span(sink, "error.message", message);
+}
+
+static void put_response(struct sink *sink, const struct exchange *exchange)
+{
+	if (exchange->rows >= 0)
+		put_number(sink, "db.response.returned_rows", exchange->rows);
+	if (exchange->affected >= 0)
+		put_number(sink, "datasnoop.affected_rows", exchange->affected);
+	put_error(sink, exchange);
+	if (exchange->results > 1)
+		put_number(sink, "datasnoop.results", exchange->results);
+	if (exchange->column_count)
+		put_spans(sink, "datasnoop.columns", exchange->columns,
+			  exchange->column_count);
+	if (exchange->columns_total)
+		put_number(sink, "datasnoop.columns_total",
+			   exchange->columns_total);
+	put_number(sink, "datasnoop.request.bytes", exchange->request_bytes);
+	put_number(sink, "datasnoop.response.bytes", exchange->response_bytes);
+	put_ms(sink, "datasnoop.duration_ms", exchange->start_ns,
+	       exchange->end_ns);
+	put_ms(sink, "datasnoop.first_byte_ms", exchange->start_ns,
+	       exchange->first_byte_ns);
+	put_bool(sink, "datasnoop.complete", exchange->complete);
+	put_number(sink, "datasnoop.missed_bytes", exchange->missed_bytes);
+}
+
+/* Hands what has gathered to the file; what cannot be written is dropped. */
+static int drain(struct sink *sink)
+{
+	size_t length = sink->out.length;
+
+	if (!length)
+		return 0;
+	sink->out.length = 0;
+	errno = 0;
+	if (fwrite(sink->out.bytes, 1, length, sink->file) != length)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+static int json_flush(struct sink *sink)
+{
+	int error = drain(sink);
+
+	errno = 0;
+	if (fflush(sink->file) && !error)
+		error = errno ? -errno : -EIO;
+	return error;
+}
+
+/* Ends an object that began at `start`; one that lacks bytes is taken back. */
+static int end_object(struct sink *sink, size_t start)
+{
+	bool failed;
+
+	yajl_gen_map_close(sink->generator);
+	yajl_gen_reset(sink->generator, "\n");
+	failed = sink->out.failed || sink->string.failed ||
+		 sink->unquoted.failed;
+	sink->out.failed = sink->string.failed = sink->unquoted.failed = false;
+	if (failed) {
+		sink->out.length = start;
+		return -ENOMEM;
+	}
+	if (sink->terminal)
+		return json_flush(sink);
+	return sink->out.length >= WRITE_BYTES ? drain(sink) : 0;
+}
+
+static int json_record(struct sink *sink, const struct record *record)
+{
+	size_t start = sink->out.length;
+
+	yajl_gen_map_open(sink->generator);
+	put_string(sink, "event.name", "datasnoop.exchange");
+	put_timestamp(sink, record->timestamp_ns);
+	put_process(sink, record);
+	put_network(sink, record);
+	put_query(sink, record->exchange);
+	put_response(sink, record->exchange);
+	return end_object(sink, start);
+}
+
+/* Losses that have not happened are told where users look for them. */
+static bool loss_is_told(const struct account *account, enum batch_loss reason)
+{
+	return account->lost[reason] || reason == LOSS_BUFFER_FULL ||
+	       reason == LOSS_UNREADABLE || reason == LOSS_OVER_LIMIT ||
+	       reason == LOSS_MAP_FULL;
+}
+
+static void put_bytes_account(struct sink *sink, const struct account *account)
+{
+	uint64_t lost = account_lost(account);
+	enum batch_loss reason;
+	char key[48];
+
+	put_number(sink, "capture.bytes_seen", account->bytes_seen);
+	put_number(sink, "capture.bytes_delivered", account->bytes_delivered);
+	put_number(sink, "capture.bytes_lost", lost);
+	for (reason = LOSS_NONE; reason < LOSS_REASONS; reason++) {
+		if (!loss_is_told(account, reason))
+			continue;
+		snprintf(key, sizeof(key), "capture.lost.%s",
+			 account_loss_name(reason));
+		put_number(sink, key, account->lost[reason]);
+	}
+	put_bool(sink, "capture.balanced",
+		 account->bytes_seen == account->bytes_delivered + lost);
+}
+
+static int json_summary(struct sink *sink, const struct account *account)
+{
+	size_t start = sink->out.length;
+
+	yajl_gen_map_open(sink->generator);
+	put_string(sink, "event.name", "datasnoop.summary");
+	put_number(sink, "capture.fragments", account->fragments);
+	put_number(sink, "capture.batches", account->batches);
+	put_number(sink, "capture.batch_bytes", account->batch_bytes);
+	put_bytes_account(sink, account);
+	put_number(sink, "capture.connections", account->connections);
+	put_number(sink, "capture.connections_refused",
+		   account->connections_refused);
+	put_number(sink, "capture.exchanges", account->exchanges);
+	put_number(sink, "capture.exchanges_incomplete",
+		   account->exchanges_incomplete);
+	put_number(sink, "capture.exchanges_mirrored",
+		   account->exchanges_mirrored);
+	put_number(sink, "capture.bytes_unparsed", account->bytes_unparsed);
+	put_number(sink, "capture.peeked_bytes", account->peeked_bytes);
+	put_number(sink, "capture.calls_unknown", account->calls_unknown);
+	put_number(sink, "capture.records_bad", account->records_bad);
+	put_number(sink, "capture.parser_errors", account->parser_errors);
+	put_number(sink, "capture.memory_peak_bytes",
+		   account->memory_peak_bytes);
+	put_number(sink, "capture.map_bytes", account->map_bytes);
+	return end_object(sink, start);
+}
+
+static int json_close(struct sink *sink)
+{
+	int error = json_flush(sink);
+
+	yajl_gen_free(sink->generator);
+	line_free(&sink->out);
+	line_free(&sink->string);
+	line_free(&sink->unquoted);
+	free(sink);
+	return error;
+}
+
+static struct sink *json_open(FILE *file, bool show_values)
+{
+	struct sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return NULL;
+	sink->file = file;
+	sink->show_values = show_values;
+	sink->terminal = isatty(fileno(file));
+	sink->generator = yajl_gen_alloc(NULL);
+	if (!sink->generator) {
+		free(sink);
+		return NULL;
+	}
+	yajl_gen_config(sink->generator, yajl_gen_print_callback, take_output,
+			&sink->out);
+	return sink;
+}
+
+const struct sink_operations json_sink = {
+	.name = "json",
+	.open = json_open,
+	.record = json_record,
+	.summary = json_summary,
+	.flush = json_flush,
+	.close = json_close,
+};

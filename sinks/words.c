@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * words.c - the account in words, for people.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "sinks/sink.h"
+
+#define GROUPED_BYTES 32 /* of a number with separators: 26, and its end */
+
+struct grouped {
+	char text[GROUPED_BYTES];
+};
+
+/* 1234567 as "1,234,567", whatever the locale. */
+static struct grouped grouped(uint64_t number)
+{
+	struct grouped out = {""};
+	char digits[24];
+	size_t length, i, at = 0;
+
+	length = snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	for (i = 0; i < length; i++) {
+		if (i && (length - i) % 3 == 0)
+			out.text[at++] = ',';
+		out.text[at++] = digits[i];
+	}
+	return out;
+}
+
+static const char *plural(uint64_t number)
+{
+	return number == 1 ? "" : "s";
+}
+
+/* What to do against a loss; "": nothing on the command line helps. */
+static const char *advice(enum batch_loss reason)
+{
+	switch (reason) {
+	case LOSS_BUFFER_FULL:
+		return " (raise --ring-mb)";
+	case LOSS_OVER_LIMIT:
+		return " (raise --max-capture)";
+	case LOSS_MAP_FULL:
+		return " (raise --max-connections)";
+	case LOSS_UNREADABLE:
+		return " (pages not in memory)";
+	case LOSS_STREAM_FULL:
+		return " (user space at its bound; narrow with -p, -c or -u)";
+	default:
+		return "";
+	}
+}
+
+static void tell_exchanges(FILE *file, const struct account *account)
+{
+	fprintf(file, "datasnoop: %s exchange%s",
+		grouped(account->exchanges).text, plural(account->exchanges));
+	if (account->exchanges_incomplete)
+		fprintf(file, " (%s incomplete)",
+			grouped(account->exchanges_incomplete).text);
+	fprintf(file, " on %s connection%s", grouped(account->connections).text,
+		plural(account->connections));
+	if (account->connections_refused)
+		fprintf(file, ", %s more refused",
+			grouped(account->connections_refused).text);
+	if (account->exchanges_mirrored)
+		fprintf(file, "; %s seen from both ends, shown once",
+			grouped(account->exchanges_mirrored).text);
+	fputc('\n', file);
+}
+
+static void tell_bytes(FILE *file, const struct account *account)
+{
+	uint64_t told = account->bytes_delivered + account_lost(account);
+
+	fprintf(file, "datasnoop: %s bytes seen %s %s delivered + %s lost\n",
+		grouped(account->bytes_seen).text,
+		account->bytes_seen == told ? "=" : "!=",
+		grouped(account->bytes_delivered).text,
+		grouped(account_lost(account)).text);
+	if (account->bytes_seen > told)
+		fprintf(file,
+			"datasnoop: the account does not close: %s bytes seen "
+			"are neither delivered nor lost\n",
+			grouped(account->bytes_seen - told).text);
+	else if (account->bytes_seen < told)
+		fprintf(file,
+			"datasnoop: the account does not close: %s bytes "
+			"delivered or lost were never seen\n",
+			grouped(told - account->bytes_seen).text);
+}
+
+static void tell_losses(FILE *file, const struct account *account)
+{
+	const char *before = "datasnoop: lost: ";
+	enum batch_loss reason;
+
+	if (!account_lost(account))
+		return;
+	for (reason = LOSS_NONE; reason < LOSS_REASONS; reason++) {
+		if (!account->lost[reason])
+			continue;
+		fprintf(file, "%s%s %s%s", before,
+			grouped(account->lost[reason]).text,
+			account_loss_name(reason), advice(reason));
+		before = ", ";
+	}
+	fputc('\n', file);
+}
+
+/* What should not be, and is said only when it is. */
+static void tell_troubles(FILE *file, const struct account *account)
+{
+	if (account->bytes_unparsed)
+		fprintf(file,
+			"datasnoop: %s bytes delivered were of no known "
+			"protocol\n",
+			grouped(account->bytes_unparsed).text);
+	if (account->calls_unknown)
+		fprintf(file,
+			"datasnoop: %s call%s moved bytes whose number could "
+			"not be read\n",
+			grouped(account->calls_unknown).text,
+			plural(account->calls_unknown));
+	if (account->records_bad || account->parser_errors)
+		fprintf(file,
+			"datasnoop: mistakes of its own: %s malformed "
+			"record%s, %s parser%s stopped\n",
+			grouped(account->records_bad).text,
+			plural(account->records_bad),
+			grouped(account->parser_errors).text,
+			plural(account->parser_errors));
+}
+
+void sink_account_words(FILE *file, const struct account *account)
+{
+	tell_exchanges(file, account);
+	tell_bytes(file, account);
+	tell_losses(file, account);
+	fprintf(file,
+		"datasnoop: %s fragment%s came as %s bytes in %s batch%s\n",
+		grouped(account->fragments).text, plural(account->fragments),
+		grouped(account->batch_bytes).text,
+		grouped(account->batches).text,
+		account->batches == 1 ? "" : "es");
+	tell_troubles(file, account);
+}

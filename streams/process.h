@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * process.h - what /proc and the user database say of a traced process.
+ */
+#ifndef DATASNOOP_STREAMS_PROCESS_H
+#define DATASNOOP_STREAMS_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "streams/connection.h"
+
+struct process_cache;
+
+/*
+ * process_cache_new - nothing known yet; NULL: out of memory
+ * @bound: most processes, and most users, remembered at once; the ones
+ *	remembered longest are forgotten
+ *
+ * Process ids are the kernel's, of the initial namespace.  Where /proc shows
+ * another namespace the cache looks nothing up: it would name the wrong
+ * processes.
+ */
+struct process_cache *process_cache_new(size_t bound);
+void process_cache_free(struct process_cache *cache);
+
+/*
+ * process_identify - fill in executable, user and container of process->pid
+ *
+ * Remembered by pid, start_ns and comm (a process that runs another program
+ * changes its comm); with start_ns 0, asked anew each time, comm and uid too.
+ * A process that has gone keeps "".  Strings are terminated and cut to their
+ * fields; their bytes are whatever the process chose: not to be trusted.
+ */
+void process_identify(struct process_cache *cache, struct process *process);
+
+/*
+ * process_alive - is it running, and still the process that began then?
+ * @start_ns: CLOCK_BOOTTIME, 0: not known
+ *
+ * False only when that is certain: the pid is gone, a zombie's, or another's.
+ */
+bool process_alive(const struct process_cache *cache, uint32_t pid,
+		   uint64_t start_ns);
+
+/*
+ * process_container - the container's id in the text of /proc/PID/cgroup
+ *
+ * The last word of 64 lower-case hexadecimal digits, as docker, containerd,
+ * cri-o and podman name their control groups; not those of conmon, podman's
+ * and cri-o's monitor outside the container.  "" when there is none.
+ */
+void process_container(const char *cgroups, size_t length, char *id,
+		       size_t size);
+
+#endif

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh - all tests, in the order of their cost; a line each, a count at the end.
+#
+# A unit test that exits with 77 could not run here and says why.  Everything
+# is built already: this is what `make check` ends with.
+set -u
+cd "$(dirname "$0")/.." || exit 99
+
+FUZZ_RUNS=${FUZZ_RUNS:-20000}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# step NAME COMMAND...: one line; what it printed only when it failed.
+step() {
+	local name=$1 status
+	shift
+	"$@" >"$log" 2>&1 </dev/null
+	status=$?
+	case $status in
+	0) passed=$((passed + 1)) && echo "ok       $name" ;;
+	77) skipped=$((skipped + 1)) && echo "skipped  $name: $(tail -n 1 "$log")" ;;
+	*)
+		failed=$((failed + 1))
+		echo "FAILED   $name (status $status)"
+		tail -n 60 "$log" | sed 's/^/    /'
+		;;
+	esac
+}
+
+# bats_file FILE: each of its tests counts.
+bats_file() {
+	local ok not skip
+	timeout 900 bats --tap "$1" >"$log" 2>&1 </dev/null
+	skip=$(grep -c '^ok .* # skip' "$log")
+	ok=$(($(grep -c '^ok ' "$log") - skip))
+	not=$(grep -c '^not ok ' "$log")
+	if [ $((ok + not + skip)) -eq 0 ]; then
+		not=1
+	fi
+	passed=$((passed + ok)) failed=$((failed + not)) skipped=$((skipped + skip))
+	echo "$([ "$not" -eq 0 ] && echo 'ok      ' || echo 'FAILED  ') $1: $ok of $((ok + not)), $skip skipped"
+	grep '^ok .* # skip' "$log" | sed 's/^ok [0-9]* /    skipped: /'
+	[ "$not" -eq 0 ] || sed 's/^/    /' "$log"
+}
+
+for test in build/tests/unit/test_*; do
+	[[ $test == *.d ]] || step "$test" timeout 300 "$test"
+done
+export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+for test in build/san/tests/unit/test_*; do
+	# libbcc's LLVM takes minutes under a sanitizer; its text is tested above.
+	[[ $test == *.d || $test == */test_program ]] ||
+		step "$test" timeout 300 "$test"
+done
+for fuzzer in build/fuzz/fuzz_*; do
+	step "$fuzzer, $FUZZ_RUNS inputs" timeout 300 "$fuzzer" \
+		-runs="$FUZZ_RUNS" -seed=1 -max_len=4096 -verbosity=0
+done
+step "tests/lint.sh" tests/lint.sh
+for file in tests/*.bats tests/live/*.bats; do
+	bats_file "$file"
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_headers.c - probes/headers.c and probes/btf.c: types that compile.
+ */
+#include <bcc/bcc_common.h>
+#include <bpf/btf.h>
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "probes/btf.h"
+#include "probes/headers.h"
+
+static struct headers headers;
+static char why[PATH_MAX + 128];
+
+/* The types of the running kernel; false and a note when it has no BTF. */
+static bool prepare(void)
+{
+	int error = headers_prepare(&headers, HEADERS_BTF, NULL, why,
+				    sizeof(why));
+
+	if (error == -ENOENT) {
+		printf("# skipped: %s\n", why);
+		return false;
+	}
+	ck_assert_msg(!error, "%s", why);
+	return true;
+}
+
+/* Does libbcc compile the text with the prepared tree? */
+static bool compiles(const char *text)
+{
+	const char *flags[] = { "-w" };
+	void *module;
+
+	ck_assert_int_eq(setenv("BCC_KERNEL_SOURCE", headers.directory, 1), 0);
+	module = bpf_module_create_c_from_string(text, 0, flags, 1, true, NULL);
+	if (module)
+		bpf_module_destroy(module);
+	return module;
+}
+
+/* Does it refuse?  What it says of an error that is meant to be is hidden. */
+static bool refuses(const char *text)
+{
+	int null = open("/dev/null", O_WRONLY), saved = dup(STDERR_FILENO);
+	bool result;
+
+	ck_assert_int_ge(dup2(null, STDERR_FILENO), 0);
+	result = !compiles(text);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(null);
+	return result;
+}
+
+START_TEST(test_tree)
+{
+	char path[PATH_MAX + 64];
+	struct stat status;
+
+	if (!prepare())
+		return;
+	ck_assert(headers.remove);
+	ck_assert_int_eq(headers.source, HEADERS_BTF);
+	ck_assert_int_eq(stat(headers.directory, &status), 0);
+	ck_assert_int_eq(status.st_mode & 07777, 0700);
+	snprintf(path, sizeof(path), "%s/include/linux/kconfig.h",
+		 headers.directory);
+	ck_assert_int_eq(stat(path, &status), 0);
+	/* The whole kernel would be megabytes, and seconds to compile. */
+	ck_assert_int_lt(status.st_size, 500000);
+	snprintf(path, sizeof(path), "%s", headers.directory);
+	headers_release(&headers);
+	ck_assert_int_eq(stat(path, &status), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_str_eq(headers.directory, "");
+	/* Released once more, it must not remove anything. */
+	headers_release(&headers);
+}
+END_TEST
+
+/* What the BPF program includes and follows. */
+START_TEST(test_compiles)
+{
+	static const char text[] =
+		"#include <uapi/linux/ptrace.h>\n"
+		"#include <linux/sched.h>\n"
+		"#include <linux/fdtable.h>\n"
+		"#include <linux/fs.h>\n"
+		"#include <linux/net.h>\n"
+		"#include <linux/version.h>\n"
+		"#include <net/sock.h>\n"
+		"#include <net/inet_sock.h>\n"
+		"#include <net/af_unix.h>\n"
+		"#if LINUX_VERSION_CODE < KERNEL_VERSION(4, 18, 0)\n"
+		"#error version\n"
+		"#endif\n"
+		"int f(struct pt_regs *ctx)\n"
+		"{\n"
+		"	struct task_struct *task =\n"
+		"		(void *)bpf_get_current_task();\n"
+		"	struct file **fd = task->files->fdt->fd;\n"
+		"	struct file *file = 0;\n"
+		"	struct socket *socket = 0;\n"
+		"	u16 port = 0;\n"
+		"	dev_t device = 0;\n"
+		"	bpf_probe_read(&file, 8, &fd[PT_REGS_PARM1(ctx)]);\n"
+		"	bpf_probe_read(&device, 4,\n"
+		"		       &file->f_inode->i_sb->s_dev);\n"
+		"	bpf_probe_read(&socket, 8, &file->private_data);\n"
+		"	bpf_probe_read(&port, 2,\n"
+		"		       &socket->sk->__sk_common.skc_num);\n"
+		"	return S_ISSOCK(file->f_inode->i_mode) + port +\n"
+		"	       device + task->tgid + AF_INET6 +\n"
+		"	       sizeof(struct inet_sock) +\n"
+		"	       sizeof(struct unix_sock);\n"
+		"}\n";
+
+	if (!prepare())
+		return;
+	ck_assert(compiles(text));
+	ck_assert(refuses("int f(void *ctx) { struct task_struct t; "
+			  "return sizeof(t.no_such_member); }\n"));
+	headers_release(&headers);
+}
+END_TEST
+
+START_TEST(test_temporary_directory)
+{
+	char path[PATH_MAX];
+
+	ck_assert_int_eq(setenv("TMPDIR", "/nonexistent", 1), 0);
+	if (!access("/sys/kernel/btf/vmlinux", R_OK)) {
+		ck_assert_int_eq(headers_prepare(&headers, HEADERS_BTF, NULL,
+						 why, sizeof(why)),
+				 -ENOENT);
+		ck_assert_ptr_nonnull(strstr(why, "/nonexistent"));
+		ck_assert(!headers.remove);
+	}
+	snprintf(path, sizeof(path), "/tmp/test_headers.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(setenv("TMPDIR", path, 1), 0);
+	if (prepare()) {
+		ck_assert_int_eq(strncmp(headers.directory, path, strlen(path)),
+				 0);
+		headers_release(&headers);
+	}
+	/* All of it is gone, or this fails. */
+	ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
+START_TEST(test_user_directory)
+{
+	char path[PATH_MAX], part[PATH_MAX + 32];
+
+	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, NULL, why,
+					 sizeof(why)),
+			 -ENOENT);
+	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, "/nonexistent",
+					 why, sizeof(why)),
+			 -ENOENT);
+	ck_assert_str_eq(why, "/nonexistent: No such file or directory");
+	snprintf(path, sizeof(path), "/tmp/test_headers.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, path, why,
+					 sizeof(why)),
+			 -ENOENT);
+	snprintf(part, sizeof(part), "%s/include", path);
+	ck_assert_int_eq(mkdir(part, 0700), 0);
+	snprintf(part, sizeof(part), "%s/include/linux", path);
+	ck_assert_int_eq(mkdir(part, 0700), 0);
+	/* libbcc changes its directory: a relative one becomes absolute. */
+	ck_assert_int_eq(chdir("/tmp"), 0);
+	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, path + 5, why,
+					 sizeof(why)),
+			 0);
+	ck_assert_str_eq(headers.directory, path);
+	ck_assert(!headers.remove);
+	headers_release(&headers);
+	ck_assert_int_eq(rmdir(part), 0);
+	snprintf(part, sizeof(part), "%s/include", path);
+	ck_assert_int_eq(rmdir(part), 0);
+	ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
+/*
+ * A BTF file with a struct that embeds what libbcc's bpf.h declares as well:
+ *	enum bpf_kind { BPF_ONE = 1 };
+ *	struct bpf_part { enum bpf_kind kind; };
+ *	struct whole { struct bpf_part part; struct xdp_md *md; int last; };
+ * with @last_bits as the offset of `last`.
+ */
+static void write_btf(const char *path, unsigned last_bits)
+{
+	struct btf *btf = btf__new_empty();
+	FILE *file = fopen(path, "w");
+	int integer, kind, part, md, pointer;
+	const void *bytes;
+	__u32 size;
+
+	ck_assert_ptr_nonnull(btf);
+	ck_assert_ptr_nonnull(file);
+	integer = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
+	kind = btf__add_enum(btf, "bpf_kind", 4);
+	btf__add_enum_value(btf, "BPF_ONE", 1);
+	part = btf__add_struct(btf, "bpf_part", 4);
+	btf__add_field(btf, "kind", kind, 0, 0);
+	md = btf__add_fwd(btf, "xdp_md", BTF_FWD_STRUCT);
+	pointer = btf__add_ptr(btf, md);
+	btf__add_struct(btf, "whole", 24);
+	btf__add_field(btf, "part", part, 0, 0);
+	btf__add_field(btf, "md", pointer, 64, 0);
+	ck_assert_int_eq(btf__add_field(btf, "last", integer, last_bits, 0), 0);
+	bytes = btf__raw_data(btf, &size);
+	ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+	fclose(file);
+	btf__free(btf);
+}
+
+/* The declarations of `whole`; freed by the caller. */
+static char *print_btf(unsigned last_bits)
+{
+	static const char *const names[] = { "absent", "whole", NULL };
+	char path[] = "/tmp/test_headers.XXXXXX", *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_btf(path, last_bits);
+	ck_assert_int_eq(btf_write_types(path, names, out), 0);
+	fclose(out);
+	unlink(path);
+	return text;
+}
+
+START_TEST(test_collisions)
+{
+	char *text = print_btf(128);
+
+	ck_assert_ptr_nonnull(strstr(text, "enum kernel_bpf_kind {"));
+	ck_assert_ptr_nonnull(strstr(text, "\tkernel_BPF_ONE = 1"));
+	ck_assert_ptr_nonnull(strstr(text, "struct kernel_bpf_part {"));
+	ck_assert_ptr_nonnull(strstr(text, "\tenum kernel_bpf_kind kind;"));
+	ck_assert_ptr_nonnull(strstr(text, "\tstruct kernel_bpf_part part;"));
+	ck_assert_ptr_nonnull(strstr(text, "\tstruct kernel_xdp_md *md;"));
+	ck_assert_ptr_null(strstr(text, " bpf_"));
+	ck_assert_ptr_null(strstr(text, "\tBPF_ONE"));
+	ck_assert_ptr_nonnull(strstr(text, "struct whole {"));
+	ck_assert_ptr_nonnull(strstr(text, "(struct whole, last) == 16"));
+	ck_assert_ptr_nonnull(strstr(text, "sizeof(struct whole) == 24"));
+	ck_assert_ptr_null(strstr(text, "absent"));
+	free(text);
+}
+END_TEST
+
+/* An offset that no C declaration has must not compile. */
+START_TEST(test_assertions)
+{
+	char *good = print_btf(128), *bad = print_btf(120), *source;
+
+	if (!prepare()) {
+		free(good);
+		free(bad);
+		return;
+	}
+	ck_assert_int_gt(asprintf(&source, "%s\nint f(void *c) { return 0; }\n",
+				  good),
+			 0);
+	ck_assert(compiles(source));
+	free(source);
+	ck_assert_int_gt(asprintf(&source, "%s\nint f(void *c) { return 0; }\n",
+				  bad),
+			 0);
+	ck_assert(refuses(source));
+	free(source);
+	free(good);
+	free(bad);
+	headers_release(&headers);
+}
+END_TEST
+
+START_TEST(test_bad_btf)
+{
+	static const char *const names[] = { "whole", NULL };
+	FILE *out = fopen("/dev/null", "w");
+
+	ck_assert_int_eq(btf_write_types("/nonexistent", names, out), -ENOENT);
+	ck_assert_int_lt(btf_write_types("/etc/passwd", names, out), 0);
+	ck_assert_int_lt(btf_write_types("/dev/null", names, out), 0);
+	fclose(out);
+}
+END_TEST
+
+START_TEST(test_names)
+{
+	for (unsigned i = 0; i < HEADERS_SOURCES; i++)
+		ck_assert_str_ne(headers_source_name(i), "?");
+	ck_assert_str_eq(headers_source_name(HEADERS_SOURCES), "?");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("headers");
+	TCase *tcase = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_tree);
+	tcase_add_test(tcase, test_compiles);
+	tcase_add_test(tcase, test_temporary_directory);
+	tcase_add_test(tcase, test_user_directory);
+	tcase_add_test(tcase, test_collisions);
+	tcase_add_test(tcase, test_assertions);
+	tcase_add_test(tcase, test_bad_btf);
+	tcase_add_test(tcase, test_names);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
