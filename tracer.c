@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 #include "streams/connection.h"
 
 #define PASS_MS		    5	/* between looks at the buffers */
+/* On a host that is busy the reader must come first, or the buffer fills. */
+#define NICE		    -10
 #define STREAM_BYTES_MAX    (4ULL << 20)   /* untaken, of one direction */
 #define STREAMS_BYTES_MAX   (256ULL << 20) /* of all */
 #define CONNECTIONS_FACTOR  4 /* of --max-connections: ended ones linger */
@@ -84,11 +87,12 @@ static void end_gone(struct tracer *tracer, const struct connection *connection)
 			   &connection->remote, clock_ns(CLOCK_REALTIME));
 }
 
-/* An exchange was rebuilt: whose it is, whether it is shown, show it. */
-static void on_exchange(void *context, const struct connection *connection,
-			enum side traced, const struct exchange *exchange)
+/* Whose an exchange of that connection is; `exchange` may be NULL. */
+static struct record record_of(const struct tracer *tracer,
+			       const struct connection *connection,
+			       enum side traced,
+			       const struct exchange *exchange)
 {
-	struct tracer *tracer = context;
 	bool client = traced == SIDE_CLIENT;
 	struct record record = {
 		.process = &connection->process,
@@ -97,19 +101,42 @@ static void on_exchange(void *context, const struct connection *connection,
 		.client = client ? connection->local : connection->remote,
 		.server = client ? connection->remote : connection->local,
 		.exchange = exchange,
-		.timestamp_ns = exchange->start_ns ?
-					exchange->start_ns + tracer->wall_ns :
-					0,
 	};
+
+	if (exchange && exchange->start_ns)
+		record.timestamp_ns = exchange->start_ns + tracer->wall_ns;
+	return record;
+}
+
+/* An exchange was rebuilt: is it shown?  Then show it. */
+static void on_exchange(void *context, const struct connection *connection,
+			enum side traced, const struct exchange *exchange)
+{
+	struct tracer *tracer = context;
+	struct record record =
+		record_of(tracer, connection, traced, exchange);
 
 	if (!filter_passes(tracer->filter, &record))
 		return;
-	if (filter_mirrored(tracer->filter, &record)) {
+	if (filter_mirrored(tracer->filter, &record))
 		tracer->account.exchanges_mirrored++;
-		return;
-	}
-	if (!tracer->error)
+	else if (!tracer->error)
 		tracer->error = tracer->sinks->record(tracer->sink, &record);
+}
+
+/* The server's end is not read where the client's, traced too, tells all. */
+static void mute_mirrored(struct tracer *tracer,
+			  const struct connection *connection)
+{
+	enum side traced = conversation_traced(connection->conversation);
+	struct record record;
+
+	if (traced != SIDE_SERVER)
+		return;
+	record = record_of(tracer, connection, traced, NULL);
+	record.timestamp_ns = clock_ns(CLOCK_REALTIME);
+	conversation_mute(connection->conversation,
+			  filter_mirrored(tracer->filter, &record));
 }
 
 static void on_news(void *context, struct connection *connection)
@@ -121,6 +148,7 @@ static void on_news(void *context, struct connection *connection)
 			conversation_new(&tracer->conversations);
 	if (!connection->conversation)
 		return;
+	mute_mirrored(tracer, connection);
 	conversation_run(connection->conversation, connection);
 	if (connection->closed || conversation_over(connection->conversation))
 		end_gone(tracer, connection);
@@ -215,6 +243,7 @@ static int trace(struct tracer *tracer)
 		fprintf(stderr, "datasnoop: %s\n", text);
 		return 1;
 	}
+	setpriority(PRIO_PROCESS, 0, NICE); /* not allowed: then without */
 	if (privileges_drop())
 		on_warning(tracer, "privileges could not be dropped");
 	if (!tracer->options.quiet) {

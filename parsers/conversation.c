@@ -45,6 +45,7 @@ struct conversation {
 	unsigned probes;
 	bool from_start;
 	bool client_out; /* the traced process is the client */
+	bool muted;
 	const struct parser *parser;
 	void *state;
 	struct observer observer;
@@ -181,7 +182,7 @@ static void skip_batch(struct conversation *conversation,
 	if (!in->length || (out->length && window_first_ns(out, 0) <
 						   window_first_ns(in, 0)))
 		older = out;
-	length = older->mark_count ? older->marks[0].end : older->length;
+	length = older->mark_count ? window_mark_end(older, 0) : older->length;
 	stream_take(conversation->connection
 			    ->streams[older == in ? BATCH_IN : BATCH_OUT],
 		    length);
@@ -251,6 +252,9 @@ static void step_resync(struct conversation *conversation, enum side side,
 	struct lane *lane = &conversation->lanes[side];
 	size_t length = lane->window.length, drop;
 
+	if (lane->untold)
+		parser->gap(conversation->state, side, lane->untold);
+	lane->untold = 0;
 	drop = parser->resync(conversation->state, side, &lane->window);
 	if (drop > length) {
 		conversation_fail(conversation);
@@ -439,21 +443,45 @@ static void conversation_parse(struct conversation *conversation)
 	}
 }
 
-/* Take all there is, of a connection whose bytes nobody reads. */
+/*
+ * Take all there is of a direction whose bytes nobody reads.  The bytes, gaps
+ * included; those that were there are added to *count.
+ */
+static uint64_t discard(struct stream *stream, uint64_t *count)
+{
+	struct window window;
+	uint64_t gap, total = 0;
+
+	while (stream_head(stream, &window, &gap) != STREAM_NONE) {
+		*count += window.length;
+		total += window.length + gap;
+		stream_take(stream, window.length + gap);
+	}
+	return total;
+}
+
 static void conversation_discard(struct conversation *conversation)
 {
+	struct stream **streams = conversation->connection->streams;
 	struct account *account = conversation->settings->account;
-	struct window window;
-	uint64_t gap;
-	int i;
 
-	for (i = BATCH_IN; i <= BATCH_OUT; i++) {
-		struct stream *stream = conversation->connection->streams[i];
+	discard(streams[BATCH_IN], &account->bytes_unparsed);
+	discard(streams[BATCH_OUT], &account->bytes_unparsed);
+}
 
-		while (stream_head(stream, &window, &gap) != STREAM_NONE) {
-			account->bytes_unparsed += window.length;
-			stream_take(stream, window.length + gap);
-		}
+/* Muted: the parser is told of what it did not see when it hears again. */
+static void conversation_skip(struct conversation *conversation)
+{
+	struct account *account = conversation->settings->account;
+	enum side side;
+
+	for (side = SIDE_CLIENT; side < SIDES; side++) {
+		struct lane *lane = &conversation->lanes[side];
+		uint64_t skipped = discard(side_stream(conversation, side),
+					   &account->bytes_mirrored);
+
+		lane->untold += skipped;
+		lane->resync = lane->resync || skipped;
 	}
 }
 
@@ -464,11 +492,27 @@ void conversation_run(struct conversation *conversation,
 	while (conversation->phase == PHASE_PROBE &&
 	       conversation_probe(conversation))
 		;
-	if (conversation->phase == PHASE_PARSE)
-		conversation_parse(conversation);
+	if (conversation->phase == PHASE_PARSE) {
+		if (conversation->muted)
+			conversation_skip(conversation);
+		else
+			conversation_parse(conversation);
+	}
 	if (conversation->phase == PHASE_OVER)
 		conversation_discard(conversation);
 	conversation->connection = NULL;
+}
+
+enum side conversation_traced(const struct conversation *conversation)
+{
+	if (conversation->phase != PHASE_PARSE)
+		return SIDES;
+	return conversation->client_out ? SIDE_CLIENT : SIDE_SERVER;
+}
+
+void conversation_mute(struct conversation *conversation, bool muted)
+{
+	conversation->muted = muted;
 }
 
 bool conversation_over(const struct conversation *conversation)

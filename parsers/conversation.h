@@ -62,6 +62,17 @@ void conversation_run(struct conversation *conversation,
 /* Is it left alone: of no enabled protocol, or its parser is done? */
 bool conversation_over(const struct conversation *conversation);
 
+/* The traced process's side; SIDES: not known yet. */
+enum side conversation_traced(const struct conversation *conversation);
+
+/*
+ * conversation_mute - do not parse for now: somebody else tells the same
+ *
+ * Bytes are dropped and counted in bytes_mirrored.  Unmuted, the conversation
+ * goes on at the next message.
+ */
+void conversation_mute(struct conversation *conversation, bool muted);
+
 /* The parser reports what is pending; frees.  NULL is fine. */
 void conversation_end(struct conversation *conversation,
 		      struct connection *connection);

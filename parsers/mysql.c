@@ -268,9 +268,8 @@ static struct step take_body(struct mysql *my, enum side side,
 static size_t first_mark(const struct window *window)
 {
 	for (size_t i = 0; i < window->mark_count; i++)
-		if (window->marks[i].end)
-			return window->marks[i].end < window->length ?
-				window->marks[i].end : window->length;
+		if (window_mark_end(window, i))
+			return window_mark_end(window, i);
 	return window->length;
 }
 

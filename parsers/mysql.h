@@ -95,7 +95,9 @@ void buffer_free(struct buffer *buffer);
 
 /* A piece of a buffer that may move; length 0 and at 0: none. */
 struct piece_of {
-	uint32_t at, length;
+	uint32_t at;
+	uint32_t length : 31;
+	uint32_t alias : 1; /* of a column without origin: an expression's text */
 };
 
 /* A message, as one of the handlers gets it. */

@@ -52,8 +52,10 @@ static void keep_login(struct command *command, struct span user,
 	const struct span names[2] = { user, database };
 
 	for (int i = 0; i < 2; i++) {
-		struct piece_of piece = { (uint32_t)command->values.length,
-					  (uint32_t)names[i].length };
+		struct piece_of piece = {
+			.at = (uint32_t)command->values.length,
+			.length = (uint32_t)names[i].length & INT32_MAX,
+		};
 
 		if (!buffer_append(&command->values, names[i].bytes,
 				   names[i].length))

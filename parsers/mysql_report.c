@@ -234,10 +234,6 @@ static void describe_targets(struct mysql *my, const struct command *head)
 
 	learn_namespace(my, named);
 	exchange->namespace = namespace_of(my);
-	my->names.length = 0;
-	if (!buffer_reserve(&my->names, columns->names.length +
-					2 * EXCHANGE_TARGETS_MAX))
-		return;
 	for (size_t i = 0; i < columns->origin_count; i++)
 		add_origin(my, &columns->origins[i]);
 	for (size_t i = 0; i < named; i++)
@@ -247,16 +243,58 @@ static void describe_targets(struct mysql *my, const struct command *head)
 					     head->text.length });
 }
 
+/* Is the alias, whole, a string literal of the statement? */
+static bool is_literal(const struct mysql *my, struct span alias)
+{
+	struct sql_lexer lexer = sql_lexer_of(my->exchange.statement.bytes,
+					      my->exchange.statement.length,
+					      0);
+	struct sql_token token;
+
+	if (!my->exchange.statement.bytes)
+		return false;
+	while ((token = sql_lexer_next(&lexer)).kind != SQL_END)
+		if (token.kind == SQL_STRING &&
+		    token.length >= alias.length + 2 &&
+		    strchr("'\"",
+			   token.at[token.length - 2 - alias.length]) &&
+		    !memcmp(token.at + token.length - 1 - alias.length,
+			    alias.bytes, alias.length))
+			return true;
+	return false;
+}
+
+/*
+ * A column without origin is named after its expression, literals in it:
+ * they are masked here, as no sink could tell them from a name.
+ */
+static struct span mask_alias(struct mysql *my, struct span alias)
+{
+	size_t start = my->names.length;
+	char *out = (char *)my->names.bytes + start;
+
+	if (!alias.length || is_literal(my, alias))
+		return (struct span){ alias.length ? "?" : NULL,
+				      alias.length ? 1 : 0 };
+	my->names.length += sql_mask(alias.bytes, alias.length, 0, out);
+	return (struct span){ out, my->names.length - start };
+}
+
 static void describe_columns(struct mysql *my)
 {
 	struct exchange *exchange = &my->exchange;
+	const struct columns *columns = &my->columns;
 	const struct piece_of *pieces =
-		(const struct piece_of *)my->columns.pieces.bytes;
+		(const struct piece_of *)columns->pieces.bytes;
 
-	exchange->column_count = mysql_column_names(&my->columns);
-	exchange->columns_total = my->columns.total;
-	for (size_t i = 0; i < exchange->column_count; i++)
-		exchange->columns[i] = span_of(&my->columns.names, pieces[i]);
+	exchange->column_count = mysql_column_names(columns);
+	exchange->columns_total = columns->total;
+	for (size_t i = 0; i < exchange->column_count; i++) {
+		struct span name = span_of(&columns->names, pieces[i]);
+
+		exchange->columns[i] = pieces[i].alias ? mask_alias(my, name) :
+							 name;
+	}
 }
 
 static void describe_parameters(struct mysql *my, const struct command *head)
@@ -316,9 +354,15 @@ void mysql_describe(struct mysql *my)
 
 	if (!my->response.described)
 		describe_request(my, head);
-	describe_columns(my);
-	my->exchange.target_count = 0;
-	describe_targets(my, head);
+	my->exchange.target_count = my->exchange.column_count = 0;
+	/* Room for all names at once: none moves while the others come. */
+	my->names.length = 0;
+	if (buffer_reserve(&my->names,
+			   SQL_ROOM(my->columns.names.length) +
+				   SQL_ROOM(0) * EXCHANGE_COLUMNS_MAX)) {
+		describe_columns(my);
+		describe_targets(my, head);
+	}
 	if (!my->response.described && is_execution(head->code))
 		describe_parameters(my, head);
 	my->response.described = true;

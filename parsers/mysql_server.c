@@ -199,7 +199,7 @@ static void read_error(struct mysql *my, const struct message *message)
 /* Text into the columns' names; length 0 when they are full. */
 static struct piece_of keep_name(struct columns *columns, struct span name)
 {
-	struct piece_of piece = { (uint32_t)columns->names.length, 0 };
+	struct piece_of piece = { .at = (uint32_t)columns->names.length };
 
 	if (columns->names.length + name.length <= COLUMN_NAMES_BYTES &&
 	    buffer_append(&columns->names, name.bytes, name.length))
@@ -242,12 +242,13 @@ static void keep_column(struct columns *columns, struct span table,
 		return;
 	if (!table.length || !column.length) {
 		name = keep_name(columns, alias);
+		name.alias = 1;
 	} else {
 		name = keep_name(columns, table);
 		keep_name(columns, (struct span){ ".", 1 });
 		tail = keep_name(columns, column);
 		name.length = tail.length ?
-			tail.at + tail.length - name.at : 0;
+			tail.at + tail.length - name.at : 0u;
 	}
 	buffer_append(&columns->pieces, &name, sizeof(name));
 }

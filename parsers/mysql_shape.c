@@ -435,7 +435,7 @@ static size_t first_since(const struct window *server, uint64_t ns)
 	for (size_t i = 0; i < server->mark_count; i++) {
 		if (!ns || server->marks[i].last_ns >= ns)
 			return at;
-		at = server->marks[i].end;
+		at = window_mark_end(server, i);
 	}
 	return server->mark_count ? server->length : 0;
 }

@@ -327,7 +327,7 @@ bool mysql_row_is_binary(struct mysql *my, const uint8_t *row, size_t length)
 /* One more decoded parameter; beyond the bounds it is dropped. */
 static void keep_parameter(struct command *command, struct span value)
 {
-	struct piece_of piece = { (uint32_t)command->values.length, 0 };
+	struct piece_of piece = { .at = (uint32_t)command->values.length };
 
 	if (command->pieces.length / sizeof(piece) >= EXCHANGE_PARAMETERS_MAX)
 		return;
@@ -335,7 +335,7 @@ static void keep_parameter(struct command *command, struct span value)
 		value.length = VALUE_BYTES_MAX;
 	if (command->values.length + value.length > PARAMETERS_BYTES_MAX)
 		value.length = 0;
-	piece.length = (uint32_t)value.length;
+	piece.length = (uint32_t)value.length & INT32_MAX;
 	if (buffer_append(&command->values, value.bytes, value.length))
 		buffer_append(&command->pieces, &piece, sizeof(piece));
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "probes/attach.h"
-#include "probes/headers.h"
+#include "probes/build.h"
 #include "probes/kernel.h"
 #include "probes/peek.h"
 #include "probes/program.h"
@@ -29,7 +29,6 @@ struct capture {
 	const struct options *options;
 	struct capture_events events;
 	struct kernel kernel;
-	struct headers headers;
 	struct program *program;
 	struct transport *transport;
 	struct peek *peek;
@@ -137,101 +136,21 @@ static void fill_filters(struct capture *capture)
 	fill(capture, "comms", comms, sizeof(comms[0]), options->comm_count);
 }
 
-/* What must be there before anything is tried. */
-static int check_kernel(struct capture *capture, char *why, size_t size)
+/* The programs, compiled for this kernel and loaded. */
+static int build(struct capture *capture, char *why, size_t size)
 {
-	const struct kernel *kernel = &capture->kernel;
+	struct build built;
+	int error = build_check(capture->options, &capture->kernel, why, size);
 
-	if (!kernel->capable)
-		return fail(why, size,
-			    "needs root, or CAP_BPF and CAP_PERFMON (before "
-			    "Linux 5.8: CAP_SYS_ADMIN)");
-	if (!kernel->bpf)
-		return fail(why, size,
-			    "this kernel refuses bpf(): no CONFIG_BPF_SYSCALL, "
-			    "or locked down (see datasnoop --doctor)");
-	if (!kernel->tracefs)
-		return fail(why, size,
-			    "tracefs is not mounted: mount -t tracefs nodev "
-			    "/sys/kernel/tracing");
-	if (capture->options->transport == TRANSPORT_RING &&
-	    !kernel->ring_buffer)
-		return fail(why, size,
-			    "--transport ring: this kernel has no BPF ring "
-			    "buffer; use --transport perf");
-	capture->ring = capture->options->transport != TRANSPORT_PERF &&
-			kernel->ring_buffer;
-	return 0;
-}
-
-/* One source of types: prepare, compile.  0 or -errno; adds to `why`. */
-static int compile_from(struct capture *capture, enum headers_source source,
-			char *why, size_t size)
-{
-	const struct options *options = capture->options;
-	struct program_variant variant = {
-		.ring = capture->ring,
-		.old_reads = !capture->kernel.probe_read_user,
-	};
-	size_t used = strlen(why);
-	char *messages;
-	int error;
-
-	error = headers_prepare(&capture->headers, source,
-				options->kernel_headers, why + used,
-				size - used);
-	if (error) {
-		used = strlen(why);
-		snprintf(why + used, size - used, "; ");
+	if (!error)
+		error = build_program(&built, capture->options,
+				      &capture->kernel, capture->events.warn,
+				      capture->events.context, why, size);
+	if (error)
 		return error;
-	}
-	why[used] = '\0';
-	capture->program = program_compile(options, &variant, &capture->headers,
-					   &messages);
-	if (!capture->program) {
-		snprintf(why + used, size - used, "%s: does not compile%s; ",
-			 headers_source_name(source),
-			 options->verbose ? "" : " (-v shows the messages)");
-		if (options->verbose && messages)
-			capture->events.warn(capture->events.context, messages);
-		headers_release(&capture->headers);
-		error = -EINVAL;
-	}
-	free(messages);
-	return error;
-}
-
-static int compile(struct capture *capture, char *why, size_t size)
-{
-	int source = HEADERS_BUILD, last = HEADERS_BTF;
-	char tried[2048] = "";
-
-	if (capture->options->kernel_headers)
-		source = last = HEADERS_USER;
-	for (; source <= last; source++)
-		if (!compile_from(capture, source, tried, sizeof(tried)))
-			return 0;
-	return fail(why, size,
-		    "no types of kernel %s: tried %sinstall the package "
-		    "linux-headers-%s, or name a tree with --kernel-headers",
-		    capture->kernel.release, tried, capture->kernel.release);
-}
-
-static int load(struct capture *capture, char *why, size_t size)
-{
-	char *log;
-	int error = program_load(capture->program, &log);
-
-	if (error) {
-		if (log && capture->options->verbose)
-			capture->events.warn(capture->events.context, log);
-		fail(why, size, "the kernel refuses a BPF program: %s%s",
-		     strerror(-error),
-		     capture->options->verbose ? "" :
-						 " (-v shows the verifier's log)");
-	}
-	free(log);
-	return error;
+	capture->program = built.program;
+	capture->ring = built.ring;
+	return 0;
 }
 
 static int open_channels(struct capture *capture, char *why, size_t size)
@@ -269,13 +188,10 @@ int capture_open(struct capture **opened, const struct options *options,
 		return fail(why, why_size, "out of memory");
 	capture->options = options;
 	capture->events = *events;
-	kernel_probe(&capture->kernel);
+	/* First: before 5.11 what is probed counts as locked memory too. */
 	kernel_raise_memlock();
-	error = check_kernel(capture, why, why_size);
-	if (!error)
-		error = compile(capture, why, why_size);
-	if (!error)
-		error = load(capture, why, why_size);
+	kernel_probe(&capture->kernel);
+	error = build(capture, why, why_size);
 	if (!error)
 		error = open_channels(capture, why, why_size);
 	if (error) {
@@ -378,6 +294,5 @@ void capture_free(struct capture *capture)
 	peek_free(capture->peek);
 	transport_close(capture->transport);
 	program_free(capture->program);
-	headers_release(&capture->headers);
 	free(capture);
 }

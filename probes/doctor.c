@@ -8,18 +8,21 @@
 #include "probes/doctor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "probes/build.h"
 #include "probes/headers.h"
 #include "probes/kernel.h"
 #include "probes/libraries.h"
 
 #define LIBRARIES_MAX 256 /* shown; more are counted */
 #define PIDS_MAX 8	  /* shown of each library; more are counted */
+#define LINE_BYTES 79
 
 struct entry {
 	struct library library;
@@ -43,6 +46,32 @@ static void print_row(FILE *out, const char *name, const char *value)
 {
 	fprintf(out, "  %-21s", name);
 	print_safe(out, value);
+	fputc('\n', out);
+}
+
+/*
+ * Text behind an indent, broken at spaces where the line would be too long;
+ * what has no space in it stays whole, to be copied.
+ */
+static void print_wrapped(FILE *out, unsigned indent, const char *text)
+{
+	unsigned column = LINE_BYTES;
+
+	for (text += strspn(text, " \n"); *text; text += strspn(text, " \n")) {
+		size_t length = strcspn(text, " \n");
+
+		if (column + 1 + length > LINE_BYTES) {
+			if (column < LINE_BYTES)
+				fputc('\n', out);
+			fprintf(out, "%*s", (int)indent, "");
+			column = indent;
+		} else {
+			fputc(' ', out);
+			column++;
+		}
+		for (; length; length--, column++, text++)
+			fputc(*text >= ' ' && *text <= '~' ? *text : '?', out);
+	}
 	fputc('\n', out);
 }
 
@@ -88,9 +117,7 @@ static bool print_types(FILE *out, const struct options *options)
 					 sizeof(why));
 		print_row(out, found ? "types" : "types, tried",
 			  headers_source_name(source));
-		fputs("    ", out);
-		print_safe(out, why);
-		fputc('\n', out);
+		print_wrapped(out, 4, why);
 		if (found)
 			headers_release(&headers);
 	}
@@ -271,22 +298,108 @@ static unsigned print_missing(FILE *out, const struct kernel *kernel,
 	return missing;
 }
 
+/* What the compiler or the verifier says: many lines, kept. */
+static void print_words(void *context, const char *words)
+{
+	FILE *out = context;
+
+	for (; *words; words++)
+		fputc(*words == '\n' || *words == '\t' ||
+				      (*words >= ' ' && *words <= '~') ?
+			      *words :
+			      '?',
+		      out);
+}
+
+/* Bytes of a map as the kernel accounts them; 0: it does not say. */
+static uint64_t map_memory(int map)
+{
+	char path[64], line[128];
+	uint64_t bytes = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", map);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "memlock: %" SCNu64, &bytes) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static void print_memory(FILE *out, const struct options *options,
+			 const struct build *build)
+{
+	uint64_t all = program_map_memory(build->program);
+	uint64_t connections =
+		map_memory(program_map(build->program, "connections"));
+
+	fprintf(out,
+		"  %-21s%.1f MB: room for %u connections of %u bytes"
+		"\n  %-21s(--max-connections, --buffer-size)\n",
+		"memory, connections", connections / 1048576.0,
+		options->max_connections, options->buffer_size, "");
+	fprintf(out, "  %-21s%.1f MB: %s\n", "memory, the rest",
+		(all - connections) / 1048576.0,
+		build->ring ? "the ring buffer and the other maps" :
+			      "the other maps");
+	if (!build->ring)
+		fprintf(out, "  %-21sup to %.1f MB when tracing (--ring-mb)\n",
+			"memory, perf buffers", options->ring_bytes / 1048576.0);
+}
+
+/*
+ * Compile and load all that tracing would.  True when it worked; else `why`
+ * is what failed.
+ */
+static bool print_build(FILE *out, const struct options *options,
+			const struct kernel *kernel, char *why, size_t size)
+{
+	unsigned functions = 0;
+	struct build build;
+
+	if (build_check(options, kernel, why, size)) {
+		print_row(out, "not tried", "see what is missing");
+		return false;
+	}
+	if (build_program(&build, options, kernel, print_words, out, why,
+			  size)) {
+		print_row(out, "refused", "see what is missing");
+		return false;
+	}
+	while (program_function(build.program, functions))
+		functions++;
+	fprintf(out, "  %-21sin %.2f s, types from: %s\n", "compiled",
+		build.compile_s, headers_source_name(build.types));
+	fprintf(out, "  %-21sin %.2f s, %u programs accepted\n", "loaded",
+		build.load_s, functions);
+	print_memory(out, options, &build);
+	program_free(build.program);
+	return true;
+}
+
 int doctor_print(FILE *out, const struct options *options)
 {
+	char why[4096] = "";
 	struct kernel kernel;
 	unsigned missing;
-	bool types;
+	bool types, built;
 
 	kernel_raise_memlock();
 	kernel_probe(&kernel);
 	fputs("kernel\n", out);
 	print_kernel(out, &kernel);
 	types = print_types(out, options);
+	fputs("BPF programs\n", out);
+	built = print_build(out, options, &kernel, why, sizeof(why));
 	fputs("TLS libraries\n", out);
 	print_libraries(out, options);
 	fputs("missing\n", out);
 	missing = print_missing(out, &kernel, types);
-	if (!missing)
+	if (!missing && built)
 		fputs("  nothing: tracing can work\n", out);
-	return missing ? 1 : 0;
+	else if (!missing)
+		print_wrapped(out, 2, why);
+	return missing || !built ? 1 : 0;
 }

@@ -11,10 +11,11 @@
 
 /*
  * doctor_print - a page for a human
- * @options: --kernel-headers, --no-placement and -p are honoured
+ * @options: as for tracing; -p narrows the list of libraries too
  *
- * Attaches and loads nothing that stays.  0: tracing can work here; 1: it
- * can't, and the last lines say what is missing and the fix.
+ * Compiles and loads what tracing would, attaches nothing, and leaves nothing
+ * behind.  0: all of that worked; 1: it did not, and the last lines say what
+ * is missing and the fix.
  */
 int doctor_print(FILE *out, const struct options *options);
 

@@ -7,7 +7,8 @@
  * includes include/linux/kconfig.h before everything else.  A host without
  * any such tree still has the types, as BTF: then a tree is written whose
  * kconfig.h declares what the BPF program follows, and whose other headers
- * exist only so that including them works.
+ * exist only so that including them works.  Of a tree that is split in two,
+ * as Debian's, one is made of links to both halves.
  */
 #include "probes/headers.h"
 
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "probes/btf.h"
+#include "probes/split.h"
 
 #define KHEADERS_PATH "/sys/kernel/kheaders.tar.xz"
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
@@ -126,26 +128,94 @@ static int require(const char *path, char *why, size_t why_size)
 	return -error;
 }
 
+/* Make a directory of our own, removed by headers_release(). */
+static int make_private(struct headers *headers, char *why, size_t why_size)
+{
+	const char *parent = getenv("TMPDIR");
+	int error;
+
+	/* libbcc changes its directory: only an absolute path will do. */
+	if (!parent || *parent != '/')
+		parent = "/tmp";
+	if (snprintf(headers->directory, sizeof(headers->directory),
+		     "%s/datasnoop.XXXXXX",
+		     parent) >= (int)sizeof(headers->directory))
+		return -ENAMETOOLONG;
+	if (!mkdtemp(headers->directory)) {
+		error = -errno;
+		set_why(why, why_size, "make a directory in %s: %s", parent,
+			strerror(-error));
+		return error;
+	}
+	headers->remove = true;
+	return 0;
+}
+
+/* `build` has what was generated only: put the other half to it. */
+static int prepare_split(struct headers *headers, const char *build, char *why,
+			 size_t why_size)
+{
+	char source[PATH_MAX];
+	int error = split_source(build, source);
+
+	if (error) {
+		set_why(why, why_size, "%s: no include/linux in it, and %s%s",
+			build, source[0] ? "none in " : "no other half named",
+			source);
+		return error;
+	}
+	error = make_private(headers, why, why_size);
+	if (error)
+		return error;
+	error = split_merge(build, source, headers->directory);
+	set_why(why, why_size, "%s and %s: %s", build, source,
+		error ? strerror(-error) : "found");
+	if (error)
+		headers_release(headers);
+	return error;
+}
+
+/* Is there directory/name? */
+static bool holds(const char *directory, const char *name)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/%s", directory, name) <
+		       (int)sizeof(path) &&
+	       !access(path, F_OK);
+}
+
 static int prepare_user(struct headers *headers, const char *directory,
 			char *why, size_t why_size)
 {
-	char probe[PATH_MAX];
+	char named[PATH_MAX], build[PATH_MAX];
 
 	if (!directory) {
 		set_why(why, why_size, "no directory was given");
 		return -ENOENT;
 	}
 	/* libbcc changes its directory: a relative path would mean another. */
-	if (!realpath(directory, headers->directory)) {
+	if (!realpath(directory, named)) {
 		int error = errno;
 
 		set_why(why, why_size, "%s: %s", directory, strerror(error));
 		return -error;
 	}
-	if (snprintf(probe, sizeof(probe), "%s/include/linux",
-		     headers->directory) >= (int)sizeof(probe))
-		return -ENAMETOOLONG;
-	return require(probe, why, why_size);
+	if (!holds(named, "include/generated/autoconf.h")) {
+		bool half = holds(named, "include/linux/kconfig.h");
+
+		if (split_build(named, build))
+			strcpy(build, "the tree of a built kernel");
+		set_why(why, why_size,
+			"%s: no include/generated/autoconf.h in it%s%s", named,
+			half ? "; name " : "", half ? build : "");
+		return -ENOENT;
+	}
+	if (!holds(named, "include/linux/kconfig.h"))
+		return prepare_split(headers, named, why, why_size);
+	memcpy(headers->directory, named, sizeof(named));
+	set_why(why, why_size, "%s: found", named);
+	return 0;
 }
 
 /*
@@ -263,25 +333,12 @@ static int write_tree(const char *directory)
 
 static int prepare_btf(struct headers *headers, char *why, size_t why_size)
 {
-	const char *parent = getenv("TMPDIR");
 	int error = require(BTF_PATH, why, why_size);
 
+	if (!error)
+		error = make_private(headers, why, why_size);
 	if (error)
 		return error;
-	/* libbcc changes its directory: only an absolute path will do. */
-	if (!parent || *parent != '/')
-		parent = "/tmp";
-	if (snprintf(headers->directory, sizeof(headers->directory),
-		     "%s/datasnoop.XXXXXX",
-		     parent) >= (int)sizeof(headers->directory))
-		return -ENAMETOOLONG;
-	if (!mkdtemp(headers->directory)) {
-		error = -errno;
-		set_why(why, why_size, "make a directory in %s: %s", parent,
-			strerror(-error));
-		return error;
-	}
-	headers->remove = true;
 	error = write_tree(headers->directory);
 	if (error) {
 		set_why(why, why_size, "types of %s to %s: %s", BTF_PATH,

@@ -7,31 +7,42 @@
 #include "probes/privileges.h"
 
 #include <cap-ng.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
+
+#define KEPT CAPNG_EFFECTIVE | CAPNG_PERMITTED
 
 int privileges_drop(void)
 {
-	static const unsigned kept[] = {
+	static const unsigned wanted[] = {
 		CAP_SYS_PTRACE,	     /* /proc/PID/maps, root, exe of others */
 		CAP_DAC_READ_SEARCH, /* libraries in others' directories */
 		CAP_SYS_RESOURCE,    /* locked memory, before 5.11 */
+		CAP_BPF,	     /* maps, by their descriptors too */
+		CAP_PERFMON,	     /* probes of libraries that come later */
+		CAP_CHECKPOINT_RESTORE, /* /proc/PID/map_files */
 	};
+	enum { WANTED = sizeof(wanted) / sizeof(wanted[0]) };
+	bool permitted[WANTED], divided, admin;
 	unsigned i;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	capng_clear(CAPNG_SELECT_BOTH);
-	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (kept[i] <= (unsigned)CAP_LAST_CAP &&
-		    prctl(PR_CAPBSET_READ, kept[i], 0, 0, 0) == 1)
-			capng_update(CAPNG_ADD,
-				     CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
+	if (capng_get_caps_process())
+		return -1;
+	/* What this process was not given it can't keep. */
+	for (i = 0; i < WANTED; i++)
+		permitted[i] =
+			capng_have_capability(CAPNG_PERMITTED, wanted[i]);
 	/* Where these two exist they are enough; before, all was SYS_ADMIN. */
-	if (prctl(PR_CAPBSET_READ, CAP_BPF, 0, 0, 0) == 1 &&
-	    prctl(PR_CAPBSET_READ, CAP_PERFMON, 0, 0, 0) == 1)
-		capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-			      CAP_BPF, CAP_PERFMON, CAP_CHECKPOINT_RESTORE, -1);
-	else
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-			     CAP_SYS_ADMIN);
-	return capng_apply(CAPNG_SELECT_CAPS) ? -1 : 0;
+	divided = capng_have_capability(CAPNG_PERMITTED, CAP_BPF) &&
+		  capng_have_capability(CAPNG_PERMITTED, CAP_PERFMON);
+	admin = capng_have_capability(CAPNG_PERMITTED, CAP_SYS_ADMIN);
+	capng_clear(CAPNG_SELECT_BOTH);
+	for (i = 0; i < WANTED; i++)
+		if (permitted[i])
+			capng_update(CAPNG_ADD, KEPT, wanted[i]);
+	if (admin && !divided)
+		capng_update(CAPNG_ADD, KEPT, CAP_SYS_ADMIN);
+	/* With an empty bounding set root's programs get none on exec. */
+	return capng_apply(CAPNG_SELECT_BOTH) ? -1 : 0;
 }

@@ -34,12 +34,16 @@ static bool is_directory(const char *path)
 	return !stat(path, &status) && S_ISDIR(status.st_mode);
 }
 
-static bool is_source(const char *path)
+/* A half that holds include/linux?  Then its real path.  0 or -errno. */
+static int take_source(const char *path, char source[PATH_MAX])
 {
-	char kconfig[PATH_MAX];
+	char kconfig[PATH_MAX], real[PATH_MAX];
 
-	return !join(kconfig, path, "include/linux/kconfig.h") &&
-	       !access(kconfig, R_OK);
+	if (join(kconfig, path, "include/linux/kconfig.h") ||
+	    access(kconfig, R_OK) || !realpath(path, real))
+		return -ENOENT;
+	memcpy(source, real, PATH_MAX);
+	return 0;
 }
 
 /* Of the line "include PATH/Makefile", PATH, absolute; "": there is none. */
@@ -71,29 +75,27 @@ static void read_makefile(const char *build, char source[PATH_MAX])
 
 int split_source(const char *build, char source[PATH_MAX])
 {
-	char beside[PATH_MAX];
-	const char *name;
+	char path[PATH_MAX];
 
 	/* A build with O= keeps a link to what it was made from. */
-	if (!join(source, build, "source") && is_source(source))
+	if (!join(path, build, "source") && !take_source(path, source))
 		return 0;
 	read_makefile(build, source);
 	if (!source[0])
 		return -ENOENT;
-	if (is_source(source))
+	if (!take_source(source, source))
 		return 0;
 	/* Unpacked or mounted elsewhere, both halves were. */
-	name = strrchr(source, '/');
-	if (snprintf(beside, sizeof(beside), "%s/..%s", build, name) >=
-		    (int)sizeof(beside) ||
-	    !is_source(beside))
+	if (snprintf(path, sizeof(path), "%s/..%s", build,
+		     strrchr(source, '/')) >= (int)sizeof(path))
 		return -ENOENT;
-	return realpath(beside, source) ? 0 : -errno;
+	return take_source(path, source);
 }
 
 int split_build(const char *source, char build[PATH_MAX])
 {
-	const char *common = strstr(source, "-common");
+	const char *name = strrchr(source, '/');
+	const char *common = name ? strstr(name, "-common") : NULL;
 	char pattern[PATH_MAX], other[PATH_MAX];
 	glob_t found;
 	int error = -ENOENT;
@@ -129,6 +131,8 @@ static int merge_entry(const char *half, const char *other, const char *into,
 	if (join(mine, half, name) || join(theirs, other, name) ||
 	    join(target, into, name))
 		return -ENAMETOOLONG;
+	if (access(mine, F_OK))
+		return 0;
 	if (is_directory(mine) && is_directory(theirs)) {
 		/* Merged already when it was met in the first half. */
 		if (mkdir(target, 0700))
@@ -168,7 +172,13 @@ static int merge(const char *build, const char *source, const char *into,
 
 int split_merge(const char *build, const char *source, const char *into)
 {
-	int error = merge_entry(build, source, into, "include", 0);
+	static const char *const names[] = { "include", "arch" };
+	int error = 0;
 
-	return error ? error : merge_entry(build, source, into, "arch", 0);
+	for (size_t i = 0; !error && i < 2; i++) {
+		error = merge_entry(build, source, into, names[i], 0);
+		if (!error)
+			error = merge_entry(source, build, into, names[i], 0);
+	}
+	return error;
 }

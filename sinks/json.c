@@ -357,6 +357,7 @@ static int json_summary(struct sink *sink, const struct account *account)
 		   account->exchanges_incomplete);
 	put_number(sink, "capture.exchanges_mirrored",
 		   account->exchanges_mirrored);
+	put_number(sink, "capture.bytes_mirrored", account->bytes_mirrored);
 	put_number(sink, "capture.bytes_unparsed", account->bytes_unparsed);
 	put_number(sink, "capture.peeked_bytes", account->peeked_bytes);
 	put_number(sink, "capture.calls_unknown", account->calls_unknown);

@@ -65,9 +65,6 @@ static void tell_exchanges(FILE *file, const struct account *account)
 	if (account->connections_refused)
 		fprintf(file, ", %s more refused",
 			grouped(account->connections_refused).text);
-	if (account->exchanges_mirrored)
-		fprintf(file, "; %s seen from both ends, shown once",
-			grouped(account->exchanges_mirrored).text);
 	fputc('\n', file);
 }
 
@@ -113,6 +110,11 @@ static void tell_losses(FILE *file, const struct account *account)
 /* What should not be, and is said only when it is. */
 static void tell_troubles(FILE *file, const struct account *account)
 {
+	if (account->bytes_mirrored)
+		fprintf(file,
+			"datasnoop: %s bytes delivered were the server's end "
+			"of connections shown from the client's\n",
+			grouped(account->bytes_mirrored).text);
 	if (account->bytes_unparsed)
 		fprintf(file,
 			"datasnoop: %s bytes delivered were of no known "

@@ -34,6 +34,7 @@ struct account {
 	uint64_t exchanges;	      /* rebuilt, shown or not */
 	uint64_t exchanges_incomplete;
 	uint64_t exchanges_mirrored; /* server side of one shown as a client's */
+	uint64_t bytes_mirrored;     /* delivered, of such a server side, unread */
 	uint64_t bytes_unparsed;     /* delivered, but of no known protocol */
 	uint64_t records_bad;	     /* malformed, dropped */
 	uint64_t parser_errors;	     /* closed for breaking their law */

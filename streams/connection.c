@@ -24,7 +24,7 @@
 struct entry {
 	struct connection connection; /* first: callers hold this */
 	bool ending;		      /* will be closed, one pass after */
-	bool told_end;		      /* by BATCH_CLOSE, with its offsets */
+	bool told_end;		      /* by BATCH_CLOSE */
 	bool identified;
 	uint64_t born_pass, end_pass;
 	struct entry *next_news; /* while connection.dirty */
@@ -102,6 +102,7 @@ void connection_table_free(struct connection_table *table)
 	HASH_ITER (hh, table->remnants, remnant, next_remnant)
 		remnant_free(table, remnant);
 	process_cache_free(table->processes);
+	stream_pool_clear(&table->pool);
 	free(table);
 }
 

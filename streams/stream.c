@@ -15,6 +15,7 @@
 
 #define RUN_BYTES_MIN 256    /* first allocation of a run's buffer */
 #define RUN_MARKS_MIN 4	     /* likewise of its marks */
+#define POOL_SPARES_MAX 32   /* emptied runs kept, of a pool */
 #define RUN_SHRINK_BYTES (4 * STREAM_WINDOW_MAX) /* smaller ones are kept */
 /* In a backlog, marks of less than so many bytes are joined: see run_mark(). */
 #define MARKS_FINE_MAX 1024
@@ -38,8 +39,6 @@ struct stream {
 	uint64_t next; /* offset of the first byte not yet taken */
 	uint64_t told;
 	uint64_t held; /* bytes in runs, of this stream */
-	struct mark *view; /* the window's marks, `end` relative to it */
-	size_t view_capacity;
 };
 
 /* realloc() within the pool's bound, unless forced; NULL: `memory` stays. */
@@ -72,16 +71,62 @@ static uint64_t run_end(const struct run *run)
 	return run->offset + run->length;
 }
 
+/* Memory of a run and its buffers. */
+static size_t run_size(const struct run *run)
+{
+	return sizeof(*run) + run->capacity +
+	       run->mark_capacity * sizeof(*run->marks);
+}
+
+/*
+ * A run that was emptied before, with its buffers; NULL: none.
+ *
+ * A busy stream is emptied at the end of each pass: without this it would
+ * grow its buffer from nothing two hundred times a second.
+ */
+static struct run *run_spare(struct stream_pool *pool, bool lost)
+{
+	struct run *run = pool->spare;
+
+	if (lost || !run ||
+	    pool->held_bytes + run_size(run) > pool->bound_bytes)
+		return NULL;
+	pool->spare = run->next;
+	pool->spares--;
+	pool->held_bytes += run_size(run);
+	return run;
+}
+
+void stream_pool_clear(struct stream_pool *pool)
+{
+	struct run *run;
+
+	while ((run = pool->spare)) {
+		pool->spare = run->next;
+		free(run->bytes);
+		free(run->marks);
+		free(run);
+	}
+	pool->spares = 0;
+}
+
 /* A new, empty run behind `previous` (NULL: at the front); NULL: no memory. */
 static struct run *run_new(struct stream *stream, struct run *previous,
 			   uint64_t offset, bool lost)
 {
-	struct run *run;
+	struct run *run = run_spare(stream->pool, lost), kept = { 0 };
 
-	run = pool_resize(stream->pool, NULL, 0, sizeof(*run), lost);
+	if (run)
+		kept = *run;
+	else
+		run = pool_resize(stream->pool, NULL, 0, sizeof(*run), lost);
 	if (!run)
 		return NULL;
 	*run = (struct run){
+		.bytes = kept.bytes,
+		.capacity = kept.capacity,
+		.marks = kept.marks,
+		.mark_capacity = kept.mark_capacity,
 		.previous = previous,
 		.next = previous ? previous->next : stream->first,
 		.offset = offset,
@@ -99,6 +144,13 @@ static void run_remove(struct stream *stream, struct run *run)
 
 	*(run->previous ? &run->previous->next : &stream->first) = run->next;
 	*(run->next ? &run->next->previous : &stream->last) = run->previous;
+	if (!run->lost && pool->spares < POOL_SPARES_MAX) {
+		pool->held_bytes -= run_size(run);
+		run->next = pool->spare;
+		pool->spare = run;
+		pool->spares++;
+		return;
+	}
 	pool_free(pool, run->bytes, run->capacity);
 	pool_free(pool, run->marks, run->mark_capacity * sizeof(*run->marks));
 	pool_free(pool, run, sizeof(*run));
@@ -262,21 +314,12 @@ struct stream *stream_new(struct stream_pool *pool)
 	return stream;
 }
 
-static void stream_free_view(struct stream *stream)
-{
-	pool_free(stream->pool, stream->view,
-		  stream->view_capacity * sizeof(*stream->view));
-	stream->view = NULL;
-	stream->view_capacity = 0;
-}
-
 void stream_free(struct stream *stream)
 {
 	if (!stream)
 		return;
 	while (stream->first)
 		run_remove(stream, stream->first);
-	stream_free_view(stream);
 	free(stream);
 }
 
@@ -478,37 +521,6 @@ static void stream_gather(struct stream *stream)
 	}
 }
 
-/* The marks of the window, `end` relative to its first byte. */
-static void stream_view(struct stream *stream, const struct run *run,
-			struct window *window)
-{
-	size_t count = run->mark_count - run->first_mark, i;
-	const struct mark *marks = run->marks + run->first_mark;
-	size_t size = sizeof(*stream->view);
-	struct mark *view;
-
-	if (count > stream->view_capacity) {
-		view = pool_resize(stream->pool, stream->view,
-				   stream->view_capacity * size,
-				   run->mark_capacity * size, true);
-		if (!view)
-			return;
-		stream->view = view;
-		stream->view_capacity = run->mark_capacity;
-	}
-	view = stream->view;
-	for (i = 0; i < count; i++) {
-		view[i] = marks[i];
-		view[i].end -= (size_t)run->offset;
-		if (view[i].end >= window->length) {
-			view[i++].end = window->length;
-			break;
-		}
-	}
-	window->marks = view;
-	window->mark_count = i;
-}
-
 enum stream_has stream_head(struct stream *stream, struct window *window,
 			    uint64_t *gap)
 {
@@ -527,7 +539,9 @@ enum stream_has stream_head(struct stream *stream, struct window *window,
 	window->length = run->length;
 	if (window->length > STREAM_WINDOW_MAX)
 		window->length = STREAM_WINDOW_MAX;
-	stream_view(stream, run, window);
+	window->marks = run->marks + run->first_mark;
+	window->mark_count = run->mark_count - run->first_mark;
+	window->mark_base = (size_t)run->offset;
 	return STREAM_BYTES;
 }
 
@@ -554,8 +568,6 @@ void stream_take(struct stream *stream, uint64_t length)
 		stream->held -= length;
 	if (!run->length)
 		run_remove(stream, run);
-	if (!stream->first)
-		stream_free_view(stream);
 }
 
 /* The mark of byte `at`; NULL: none. */
@@ -565,12 +577,19 @@ static const struct mark *window_mark(const struct window *window, size_t at)
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (window->marks[middle].end > at)
+		if (window->marks[middle].end - window->mark_base > at)
 			high = middle;
 		else
 			low = middle + 1;
 	}
 	return low < window->mark_count ? &window->marks[low] : NULL;
+}
+
+size_t window_mark_end(const struct window *window, size_t index)
+{
+	size_t end = window->marks[index].end - window->mark_base;
+
+	return end < window->length ? end : window->length;
 }
 
 uint64_t window_first_ns(const struct window *window, size_t at)

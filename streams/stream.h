@@ -16,7 +16,7 @@
 
 #include "streams/account.h"
 
-/* When the bytes up to `end` (from the window's start) moved, and by whom. */
+/* When the bytes up to `end` moved, and by whom; see window_mark_end(). */
 struct mark {
 	size_t end;
 	uint64_t first_ns; /* CLOCK_MONOTONIC */
@@ -26,7 +26,7 @@ struct mark {
 
 /*
  * What a parser reads: borrowed, valid until the stream is next changed.
- * marks[] covers [0, length) in ascending order of `end`.
+ * marks[] covers at least [0, length), in ascending order of `end`.
  */
 struct window {
 	const uint8_t *bytes;
@@ -34,8 +34,11 @@ struct window {
 	const struct mark *marks;
 	size_t mark_count;
 	uint64_t offset; /* stream offset of bytes[0] */
+	size_t mark_base; /* subtracted from each mark's `end` */
 };
 
+/* Where mark `index` ends, from the window's start; at most its length. */
+size_t window_mark_end(const struct window *window, size_t index);
 /* Time of the first fragment of the batch that holds byte `at`; 0: none. */
 uint64_t window_first_ns(const struct window *window, size_t at);
 /* Time of the last fragment of the batch that holds byte `at`; 0: none. */
@@ -56,7 +59,11 @@ struct stream_pool {
 	uint64_t bound_stream_bytes; /* of one stream's bytes not yet taken */
 	struct account *account;
 	uint64_t pass; /* the transport's pass, raised by the owner */
+	struct run *spare; /* emptied buffers, for the next stream with bytes */
+	unsigned spares;
 };
+/* Free what the pool keeps for itself; its streams have been freed. */
+void stream_pool_clear(struct stream_pool *pool);
 
 /*
  * stream_new - an empty stream whose next byte is at offset 0

@@ -28,7 +28,16 @@ prepare() {
 	[ -z "$reason" ] || skip "$reason"
 	work=$(mktemp -d "${BATS_TMPDIR:-/tmp}/datasnoop-live.XXXXXX")
 	own_pids=()
-	tracer=
+	session main
+}
+
+# session NAME: the files of the tracer to be started next, or asked about:
+# what it printed, and streamdump's directory.
+session() {
+	out=$work/$1.out
+	err=$work/$1.err
+	dump=$work/$1.dump
+	mkdir -p "$dump"
 }
 
 # teardown of every file: own processes, by number, then the directory.
@@ -54,46 +63,54 @@ wait_for() {
 	done
 }
 
+is_running() {
+	[ -e "/proc/$1" ] && ! grep -q '^State:.*Z' "/proc/$1/status"
+}
+
 has_ended() {
-	! kill -0 "$1" 2>/dev/null
+	! is_running "$1"
 }
 
 # trace PROGRAM ARGUMENT...: start it, and return when its probes are attached.
-# Standard output goes to $work/out, standard error to $work/err.
+# What it prints goes to $out and $err, its pid to $tracer.
 trace() {
-	: >"$work/err"
-	"$@" -d $LIFE >"$work/out" 2>"$work/err" 3>&- &
+	: >"$err"
+	"$@" -d $LIFE >"$out" 2>"$err" 3>&- &
 	tracer=$!
 	own_pids+=("$tracer")
 	wait_for tracer_is_ready
 }
 
 tracer_is_ready() {
-	if grep -q ': tracing' "$work/err"; then
+	if grep -q ': tracing' "$err"; then
 		return 0
 	fi
 	if has_ended "$tracer"; then
 		echo "the tracer ended:"
-		cat "$work/err"
+		cat "$err"
 		exit 1
 	fi
 	return 1
 }
 
-# End it as Ctrl-C does; its exit status must be 0.
+# end_trace [PID]: as Ctrl-C does; its exit status must be 0.
 end_trace() {
-	kill -INT "$tracer"
-	wait "$tracer" || {
-		echo "the tracer's exit status: $?"
-		cat "$work/err"
-		return 1
-	}
+	local status=0
+	kill -INT "${1:-$tracer}"
+	wait "${1:-$tracer}" || status=$?
+	[ $status -eq 0 ] || echo "the tracer's exit status: $status"
+	return $status
 }
 
-# dump_trace OPTION...: streamdump into $work/dump.
+# dump_trace OPTION...: streamdump into $dump.
 dump_trace() {
-	mkdir -p "$work/dump"
-	trace "$streamdump" "$work/dump" "$@"
+	trace "$streamdump" "$dump" "$@"
+}
+
+# Everything that an earlier round of the same test left.
+start_over() {
+	rm -rf "$dump" "$work/truth"
+	mkdir "$dump"
 }
 
 # ---- peers: both ends of TLS connections, who know the truth
@@ -118,13 +135,15 @@ play_aside() {
 	own_pids+=("$played")
 }
 
-# connections_of DIR: a line for each: process, sums of in, out and about.  The
-# order of connections is not compared, since it is not one when two begin at
-# once; no two have the same bytes.
+# connections_of DIR [FILES]: a line for each: its process, the sums of its
+# files.  The order of connections is not compared, since it is not one when
+# two begin at once; no two have the same bytes.
 connections_of() {
+	local files=${2:-*.in *.out *.about}
 	(
 		cd "$1" || exit 1
-		sha256sum -- *.in *.out *.about
+		# shellcheck disable=SC2086 # several names, with wildcards
+		sha256sum -- $files
 	) | awk '
 		{
 			split($2, part, ".")
@@ -139,7 +158,7 @@ connections_of() {
 		}' | sort
 }
 
-# of_processes TRUTH: links in $work/pick to those files of $work/dump that are
+# of_processes TRUTH: links in $work/pick to those files of $dump that are
 # of a process of TRUTH.
 of_processes() {
 	local pid
@@ -147,16 +166,17 @@ of_processes() {
 	mkdir "$work/pick"
 	for pid in $(cd "$1" && printf '%s\n' [0-9]*.in | cut -d. -f1 | sort -u)
 	do
-		ln -s "$work/dump/$pid".* "$work/pick"
+		ln -s "$dump/$pid".* "$work/pick"
 	done
 }
 
-# same_bytes SCENARIO: what was captured is the truth, no gap in it.
+# same_bytes SCENARIO [FILES]: what was captured is the truth, no gap in it.
 same_bytes() {
 	local truth=$work/truth/$1
 	of_processes "$truth"
-	if diff <(connections_of "$truth") <(connections_of "$work/pick") \
-		>/dev/null && [ -z "$(cat "$work"/pick/*.gaps)" ]; then
+	if diff <(connections_of "$truth" "${2:-}") \
+		<(connections_of "$work/pick" "${2:-}") >/dev/null &&
+		[ -z "$(cat "$work"/pick/*.gaps)" ]; then
 		return 0
 	fi
 	echo "$1: captured is not what was moved (bytes, addresses, gaps):"
@@ -174,9 +194,9 @@ truth_bytes() {
 
 # ---- the account
 
-# account FILTER: jq's answer about the closing account in $work/out.
+# account FILTER: jq's answer about the closing account in $out.
 account() {
-	tail -n 1 "$work/out" |
+	tail -n 1 "$out" |
 		jq -e 'select(."event.name" == "datasnoop.summary") | '"$1"
 }
 
@@ -185,7 +205,7 @@ account_closes() {
 		."capture.bytes_delivered" + ."capture.bytes_lost"' >/dev/null &&
 		return 0
 	echo "the account does not close:"
-	tail -n 1 "$work/out"
+	tail -n 1 "$out"
 	return 1
 }
 
@@ -193,7 +213,7 @@ nothing_lost() {
 	account_closes &&
 		account '."capture.bytes_lost" == 0' >/dev/null && return 0
 	echo "bytes were lost:"
-	tail -n 1 "$work/out"
+	tail -n 1 "$out"
 	return 1
 }
 
@@ -247,4 +267,23 @@ load_aside() {
 
 loaded() {
 	jq ".$1" "$work/load"
+}
+
+# ---- exchanges
+
+# exchanges FILTER: jq's FILTER of each exchange in $out, an object a line.
+exchanges() {
+	jq -c 'select(."event.name" == "datasnoop.exchange") | '"$1" "$out"
+}
+
+# Of exchanges, as truth_lines of what loadgen did: thread, the client's port,
+# statement, rows (-1: none), error.
+exchange_lines() {
+	jq -r '[."thread.id", ."client.port", ."db.query.text" // "",
+		."db.response.returned_rows" // -1,
+		."db.response.status_code"] | @tsv'
+}
+
+truth_lines() {
+	cut -f1,2,4,5,6 "$work/truth"
 }

@@ -324,14 +324,30 @@ static void wait_file(const char *what)
 
 /* ---- scenarios: the same function for both ends ---- */
 
-static void play_sizes(void)
+static void exchange_sizes(struct link *link)
 {
-	static const size_t sizes[] = { 1, 4, 1023, 1024, 1025, 2047, 2048,
-					8191, 8192, 16383, 16384, 3000000, 7 };
-	struct link link = link_open();
+	static const size_t sizes[] = { 1,    4,    1023, 1024,	 1025, 2047,
+					2048, 8191, 8192, 16383, 16384 };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		exchange(&link, sizes[i]);
+		exchange(link, sizes[i]);
+}
+
+static void play_records(void)
+{
+	struct link link = link_open();
+
+	exchange_sizes(&link);
+	link_close(&link);
+}
+
+static void play_sizes(void)
+{
+	struct link link = link_open();
+
+	exchange_sizes(&link);
+	exchange(&link, 3000000);
+	exchange(&link, 7);
 	link_close(&link);
 }
 
@@ -529,7 +545,10 @@ static void play_wants(void)
 	link_close(&link);
 }
 
-/* More connections at once than the smallest --max-connections. */
+/*
+ * More connections at once than the smallest --max-connections; none ends
+ * before both ends have moved all their bytes on each.
+ */
 static void play_many(void)
 {
 	static struct link links[LINKS_MANY];
@@ -539,6 +558,8 @@ static void play_many(void)
 	for (unsigned round = 0; round < 3; round++)
 		for (unsigned i = 0; i < LINKS_MANY; i++)
 			exchange(&links[i], 100 + i);
+	say("done");
+	wait_file(server ? "done.client" : "done.server");
 	for (unsigned i = 0; i < LINKS_MANY; i++)
 		link_close(&links[i]);
 }
@@ -587,7 +608,8 @@ static const struct scenario {
 	void (*play)(void);
 	int client_signal; /* that ends the client */
 } scenarios[] = {
-	{ "sizes", play_sizes, 0 },	{ "sizes-ex", play_sizes_ex, 0 },
+	{ "records", play_records, 0 }, { "sizes", play_sizes, 0 },
+	{ "sizes-ex", play_sizes_ex, 0 },
 	{ "tiny", play_tiny, 0 },	{ "threads", play_threads, 0 },
 	{ "handed", play_handed, 0 },	{ "early", play_early, 0 },
 	{ "reuse", play_reuse, 0 },	{ "clear", play_clear, 0 },

@@ -294,6 +294,22 @@ static void give(enum batch_direction direction, const void *bytes,
 	offsets[direction] += length;
 }
 
+/* The kernel's word that bytes will not come: a gap at once. */
+static void lose(enum batch_direction direction, size_t length)
+{
+	struct batch batch = { .version = BATCH_VERSION,
+			       .kind = BATCH_DATA,
+			       .direction = direction,
+			       .connection = 1,
+			       .offset = offsets[direction],
+			       .missed = length,
+			       .missed_cause = LOSS_OVER_LIMIT };
+
+	ck_assert_ptr_nonnull(
+		connection_table_receive(table, &batch, sizeof(batch)));
+	offsets[direction] += length;
+}
+
 /* A connection that is known, so that the first pass visits it. */
 static void begin(void)
 {
@@ -415,15 +431,26 @@ START_TEST(a_gap_is_told_behind_what_the_other_side_said_before)
 {
 	begin();
 	out("REQ 1\n");
-	pass();
-	offsets[BATCH_OUT] += 6; /* "REQ 2\n" */
+	lose(BATCH_OUT, 6);
 	in("RES 1\n");
 	out("xx\nREQ 3\n");
 	in("RES 3\n");
 	pass();
-	pass();
 	/* then what resync() drops is told as well */
 	ck_assert_str_eq(told, "start 1c gap-c:6 gap-c:3 3?c ");
+}
+END_TEST
+
+START_TEST(behind_a_gap_a_beginning_is_looked_for)
+{
+	begin();
+	out("REQ 1\n");
+	in("RES 1\n");
+	lose(BATCH_OUT, 6);
+	out("REQ\t2\nREQ 3\n"); /* parse() would take it, resync() does not */
+	in("RES 3\n");
+	pass();
+	ck_assert_str_eq(told, "start 1c gap-c:6 gap-c:6 3?c ");
 }
 END_TEST
 
@@ -776,6 +803,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, a_gap_of_a_response);
 	tcase_add_test(tcase,
 		       a_gap_is_told_behind_what_the_other_side_said_before);
+	tcase_add_test(tcase, behind_a_gap_a_beginning_is_looked_for);
 	tcase_add_test(tcase, lost_and_found);
 	tcase_add_test(tcase, lost_where_resync_says_to_begin);
 	tcase_add_test(tcase, both_wait);

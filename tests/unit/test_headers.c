@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,38 +158,202 @@ START_TEST(test_temporary_directory)
 }
 END_TEST
 
+/* root/name, with the directories between, holding `text`. */
+static void put(const char *root, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	for (char *at = path + 1; (at = strchr(at, '/')); at++) {
+		*at = '\0';
+		mkdir(path, 0700);
+		*at = '/';
+	}
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Does the prepared tree have a file of that text? */
+static bool has(const char *name, const char *text)
+{
+	char path[PATH_MAX + 128], line[64] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", headers.directory, name);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	return !strcmp(line, text);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type,
+			struct FTW *at)
+{
+	(void)status;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static void remove_tree(const char *root)
+{
+	ck_assert_int_eq(nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static int prepare_user(const char *directory)
+{
+	return headers_prepare(&headers, HEADERS_USER, directory, why,
+			       sizeof(why));
+}
+
 START_TEST(test_user_directory)
 {
-	char path[PATH_MAX], part[PATH_MAX + 32];
+	char path[] = "/tmp/test_headers.XXXXXX";
 
-	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, NULL, why,
-					 sizeof(why)),
-			 -ENOENT);
-	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, "/nonexistent",
-					 why, sizeof(why)),
-			 -ENOENT);
+	ck_assert_int_eq(prepare_user(NULL), -ENOENT);
+	ck_assert_int_eq(prepare_user("/nonexistent"), -ENOENT);
 	ck_assert_str_eq(why, "/nonexistent: No such file or directory");
-	snprintf(path, sizeof(path), "/tmp/test_headers.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(path));
-	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, path, why,
-					 sizeof(why)),
-			 -ENOENT);
-	snprintf(part, sizeof(part), "%s/include", path);
-	ck_assert_int_eq(mkdir(part, 0700), 0);
-	snprintf(part, sizeof(part), "%s/include/linux", path);
-	ck_assert_int_eq(mkdir(part, 0700), 0);
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_null(strstr(why, "name"));
+	put(path, "include/linux/kconfig.h", "");
+	put(path, "include/generated/autoconf.h", "");
 	/* libbcc changes its directory: a relative one becomes absolute. */
 	ck_assert_int_eq(chdir("/tmp"), 0);
-	ck_assert_int_eq(headers_prepare(&headers, HEADERS_USER, path + 5, why,
-					 sizeof(why)),
-			 0);
+	ck_assert_int_eq(prepare_user(path + 5), 0);
 	ck_assert_str_eq(headers.directory, path);
 	ck_assert(!headers.remove);
+	/* The user's own tree is never removed. */
 	headers_release(&headers);
-	ck_assert_int_eq(rmdir(part), 0);
-	snprintf(part, sizeof(part), "%s/include", path);
-	ck_assert_int_eq(rmdir(part), 0);
-	ck_assert_int_eq(rmdir(path), 0);
+	remove_tree(path);
+}
+END_TEST
+
+/* Debian's two halves, and an -rt flavour of the same common name. */
+static void make_split(const char *root)
+{
+	char text[PATH_MAX];
+
+	put(root, "h-6-common/include/linux/kconfig.h", "kconfig");
+	put(root, "h-6-common/include/generated/both.h", "common");
+	put(root, "h-6-common/arch/x86/include/asm/page.h", "page");
+	put(root, "h-6-common/arch/arm/include/asm/page.h", "arm");
+	put(root, "h-6-common/Makefile", "VERSION = 6\n");
+	put(root, "h-6-common-rt/include/linux/kconfig.h", "rt");
+	put(root, "h-6-amd64/include/generated/autoconf.h", "autoconf");
+	put(root, "h-6-amd64/include/generated/both.h", "amd64");
+	put(root, "h-6-amd64/arch/x86/include/generated/asm/x.h", "x");
+	snprintf(text, sizeof(text),
+		 "# made\ninclude /nowhere/rules.mk\n"
+		 "include %s/h-6-common/Makefile\n",
+		 root);
+	put(root, "h-6-amd64/Makefile", text);
+	put(root, "h-6-a-rt/include/generated/autoconf.h", "autoconf");
+	snprintf(text, sizeof(text), "include %s/h-6-common-rt/Makefile\n",
+		 root);
+	put(root, "h-6-a-rt/Makefile", text);
+}
+
+static void assert_merged(void)
+{
+	ck_assert(has("include/linux/kconfig.h", "kconfig"));
+	ck_assert(has("include/generated/autoconf.h", "autoconf"));
+	ck_assert(has("include/generated/both.h", "amd64"));
+	ck_assert(has("arch/x86/include/asm/page.h", "page"));
+	ck_assert(has("arch/arm/include/asm/page.h", "arm"));
+	ck_assert(has("arch/x86/include/generated/asm/x.h", "x"));
+}
+
+START_TEST(test_split)
+{
+	char root[] = "/tmp/test_headers.XXXXXX", moved[64], path[PATH_MAX];
+	struct stat status;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	make_split(root);
+	snprintf(path, sizeof(path), "%s/h-6-amd64", root);
+	ck_assert_msg(!prepare_user(path), "%s", why);
+	ck_assert(headers.remove);
+	assert_merged();
+	ck_assert_int_eq(stat(headers.directory, &status), 0);
+	ck_assert_int_eq(status.st_mode & 07777, 0700);
+	snprintf(path, sizeof(path), "%s", headers.directory);
+	headers_release(&headers);
+	ck_assert_int_eq(stat(path, &status), -1);
+	/* What its links led to is still there, and where it is mounted. */
+	snprintf(moved, sizeof(moved), "%s.moved", root);
+	ck_assert_int_eq(rename(root, moved), 0);
+	snprintf(path, sizeof(path), "%s/build", moved);
+	ck_assert_int_eq(symlink("h-6-amd64", path), 0);
+	ck_assert_msg(!prepare_user(path), "%s", why);
+	assert_merged();
+	headers_release(&headers);
+	remove_tree(moved);
+}
+END_TEST
+
+/* The trees of a build with O=, which keeps a link to its sources. */
+START_TEST(test_split_by_output)
+{
+	char root[] = "/tmp/test_headers.XXXXXX", path[64];
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	put(root, "s/include/linux/kconfig.h", "kconfig");
+	put(root, "o/include/generated/autoconf.h", "autoconf");
+	snprintf(path, sizeof(path), "%s/o/source", root);
+	ck_assert_int_eq(symlink("../s", path), 0);
+	snprintf(path, sizeof(path), "%s/o", root);
+	ck_assert_msg(!prepare_user(path), "%s", why);
+	ck_assert(has("include/linux/kconfig.h", "kconfig"));
+	ck_assert(has("include/generated/autoconf.h", "autoconf"));
+	headers_release(&headers);
+	/* A directory within itself, in both halves, must come to an end. */
+	snprintf(path, sizeof(path), "%s/s/include/loop", root);
+	ck_assert_int_eq(symlink(".", path), 0);
+	snprintf(path, sizeof(path), "%s/o/include/loop", root);
+	ck_assert_int_eq(symlink(".", path), 0);
+	snprintf(path, sizeof(path), "%s/o", root);
+	ck_assert_int_eq(prepare_user(path), -ELOOP);
+	ck_assert(!headers.remove);
+	remove_tree(root);
+}
+END_TEST
+
+/* One half that does not lead to the other: what to name instead. */
+START_TEST(test_half)
+{
+	char root[] = "/tmp/test_headers.XXXXXX", path[64], name[64];
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	make_split(root);
+	snprintf(path, sizeof(path), "%s/h-6-common", root);
+	snprintf(name, sizeof(name), "; name %s/h-6-amd64", root);
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "no include/generated"));
+	ck_assert_ptr_nonnull(strstr(why, name));
+	snprintf(path, sizeof(path), "%s/h-6-common-rt", root);
+	snprintf(name, sizeof(name), "; name %s/h-6-a-rt", root);
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, name));
+	put(root, "alone/include/linux/kconfig.h", "");
+	snprintf(path, sizeof(path), "%s/alone", root);
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "; name the tree of a built kernel"));
+	put(root, "h-6-amd64/Makefile", "include /nowhere/else/Makefile\n");
+	snprintf(path, sizeof(path), "%s/h-6-amd64", root);
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "none in /nowhere/else"));
+	put(root, "h-6-amd64/Makefile", "all:\n");
+	ck_assert_int_eq(prepare_user(path), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(why, "no other half named"));
+	ck_assert(!headers.remove);
+	remove_tree(root);
 }
 END_TEST
 
@@ -322,6 +487,9 @@ int main(void)
 	tcase_add_test(tcase, test_compiles);
 	tcase_add_test(tcase, test_temporary_directory);
 	tcase_add_test(tcase, test_user_directory);
+	tcase_add_test(tcase, test_split);
+	tcase_add_test(tcase, test_split_by_output);
+	tcase_add_test(tcase, test_half);
 	tcase_add_test(tcase, test_collisions);
 	tcase_add_test(tcase, test_assertions);
 	tcase_add_test(tcase, test_bad_btf);

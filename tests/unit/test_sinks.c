@@ -743,6 +743,7 @@ static void fill_account(void)
 		.exchanges = 12345,
 		.exchanges_incomplete = 3,
 		.exchanges_mirrored = 2,
+		.bytes_mirrored = 7,
 		.bytes_unparsed = 6,
 		.memory_peak_bytes = 7,
 		.calls_unknown = 1,
@@ -785,7 +786,7 @@ START_TEST(test_json_summary)
 		"\"capture.connections_refused\":0,"
 		"\"capture.exchanges\":12345,"
 		"\"capture.exchanges_incomplete\":3,"
-		"\"capture.exchanges_mirrored\":2,"
+		"\"capture.exchanges_mirrored\":2,\"capture.bytes_mirrored\":7,"
 		"\"capture.bytes_unparsed\":6,\"capture.peeked_bytes\":5,"
 		"\"capture.calls_unknown\":1,\"capture.records_bad\":8,"
 		"\"capture.parser_errors\":1,"
@@ -818,14 +819,16 @@ START_TEST(test_words)
 	text = words_of();
 	ck_assert_str_eq(
 		text,
-		"datasnoop: 12,345 exchanges (3 incomplete) on 14 connections;"
-		" 2 seen from both ends, shown once\n"
+		"datasnoop: 12,345 exchanges (3 incomplete) on 14 connections"
+		"\n"
 		"datasnoop: 1,234,567 bytes seen = 1,234,067 delivered"
 		" + 500 lost\n"
 		"datasnoop: lost: 400 buffer_full (raise --ring-mb),"
 		" 100 no_entry\n"
 		"datasnoop: 118,000 fragments came as 1,300,000 bytes"
 		" in 1 batch\n"
+		"datasnoop: 7 bytes delivered were the server's end of"
+		" connections shown from the client's\n"
 		"datasnoop: 6 bytes delivered were of no known protocol\n"
 		"datasnoop: 1 call moved bytes whose number could not be"
 		" read\n"
