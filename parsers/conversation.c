@@ -58,6 +58,10 @@ static void report_exchange(void *context, const struct exchange *exchange)
 	struct conversation *conversation = context;
 	const struct conversation_settings *s = conversation->settings;
 
+	if (conversation->muted) { /* what was begun before it was */
+		s->account->exchanges_mirrored++;
+		return;
+	}
 	s->account->exchanges++;
 	if (!exchange->complete)
 		s->account->exchanges_incomplete++;

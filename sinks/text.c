@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -175,6 +176,11 @@ static void put_statement(struct sink *sink, const struct exchange *exchange)
 		sink->show_values ? &exchange->statement : &exchange->masked;
 
 	if (statement->bytes) {
+		/* A protocol's own PREPARE carries the bare statement. */
+		if (!strcmp(exchange->operation, "PREPARE") &&
+		    (statement->length < 7 ||
+		     strncasecmp(statement->bytes, "PREPARE", 7)))
+			line_print(line, "PREPARE ");
 		escape_text(line, *statement, true);
 		if (exchange->statement_cut)
 			line_print(line, "...");
@@ -183,6 +189,10 @@ static void put_statement(struct sink *sink, const struct exchange *exchange)
 		if (exchange->user.bytes) {
 			line_put(line, " ", 1);
 			escape_text(line, exchange->user, true);
+		} else if (exchange->namespace.bytes &&
+			   !strcmp(exchange->operation, "COM_INIT_DB")) {
+			line_put(line, " ", 1);
+			escape_text(line, exchange->namespace, true);
 		}
 	}
 	if (sink->show_values)

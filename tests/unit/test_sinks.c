@@ -239,6 +239,22 @@ START_TEST(test_table_parameters)
 }
 END_TEST
 
+START_TEST(test_table_operations)
+{
+	exchange.operation = "PREPARE";
+	exchange.masked = SPAN("SELECT ?");
+	assert_row(false, LEFT "PREPARE SELECT ?\n");
+	exchange.masked = SPAN("prepare s from ?");
+	assert_row(false, LEFT "prepare s from ?\n");
+	exchange.operation = "COM_INIT_DB";
+	exchange.masked = (struct span){0};
+	exchange.namespace = SPAN("shop");
+	assert_row(false, LEFT "COM_INIT_DB shop\n");
+	exchange.operation = "COM_PING";
+	assert_row(false, LEFT "COM_PING\n");
+}
+END_TEST
+
 /* Each field that is captured or belongs to somebody else. */
 static void fill_with(struct span bad)
 {
@@ -891,6 +907,7 @@ static Suite *suite(void)
 	tcase_add_test(cases, test_table_error);
 	tcase_add_test(cases, test_table_incomplete);
 	tcase_add_test(cases, test_table_parameters);
+	tcase_add_test(cases, test_table_operations);
 	tcase_add_loop_test(cases, test_table_hostile, 0, HOSTILE_COUNT);
 	tcase_add_test(cases, test_escape_text);
 	tcase_add_test(cases, test_line_cut);
