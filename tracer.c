@@ -21,6 +21,7 @@
 #include "streams/connection.h"
 
 #define PASS_MS		    5	/* between looks at the buffers */
+#define LOOK_NS		    1000000000ULL /* between looks for the dead */
 /* On a host that is busy the reader must come first, or the buffer fills. */
 #define NICE		    -10
 #define STREAM_BYTES_MAX    (4ULL << 20)   /* untaken, of one direction */
@@ -193,13 +194,17 @@ static void handle_signals(void)
 /* Passes until a signal, the time, or a sink that takes nothing more. */
 static void run(struct tracer *tracer)
 {
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), looked = now;
 	uint64_t end = UINT64_MAX;
 
 	if (tracer->options.duration_s > 0)
-		end = clock_ns(CLOCK_MONOTONIC) +
-		      (uint64_t)(tracer->options.duration_s * 1e9);
-	while (!stopped && !tracer->error &&
-	       clock_ns(CLOCK_MONOTONIC) < end) {
+		end = now + (uint64_t)(tracer->options.duration_s * 1e9);
+	for (; !stopped && !tracer->error && now < end;
+	     now = clock_ns(CLOCK_MONOTONIC)) {
+		if (now - looked > LOOK_NS) {
+			connection_table_drop_dead(tracer->connections);
+			looked = now;
+		}
 		capture_wait(tracer->capture, PASS_MS);
 		capture_pass(tracer->capture);
 		connection_table_pass(tracer->connections, false, on_news,

@@ -22,7 +22,7 @@ struct cursor {
 
 static inline struct cursor cursor_of(const uint8_t *bytes, size_t length)
 {
-	return (struct cursor){ bytes, bytes + length, false };
+	return (struct cursor){ bytes, length ? bytes + length : bytes, false };
 }
 
 static inline size_t cursor_left(const struct cursor *c)
@@ -39,7 +39,8 @@ static inline const uint8_t *cursor_take(struct cursor *c, uint64_t length)
 		c->bad = true;
 		return NULL;
 	}
-	c->at += length;
+	if (length)
+		c->at += length;
 	return at;
 }
 

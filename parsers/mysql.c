@@ -348,6 +348,7 @@ static bool find_request(struct mysql *my, const struct window *window,
 			head->code = COMMAND_UNKNOWN;
 			head->missed = my->client_missed;
 			head->damaged = true;
+			head->answer_sequence = 1;
 			head->start_ns = window_first_ns(window, 0);
 			my->client_missed = 0;
 			return true;
@@ -366,7 +367,8 @@ static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
 {
 	struct flow *flow = &my->flows[SIDE_SERVER];
 	struct command *head = mysql_head(my);
-	uint8_t behind = (uint8_t)(sequence - 1 - head->last_sequence);
+	/* How many packets the server is ahead of what was read. */
+	uint8_t ahead = (uint8_t)(sequence - head->last_sequence - 1);
 	bool talks = head->code == COMMAND_LOGIN ||
 		     head->code == COM_CHANGE_USER;
 
@@ -377,14 +379,16 @@ static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
 	}
 	if (my->response.started && sequence == (uint8_t)(flow->sequence + 1))
 		return PARSE_TOOK;
-	if ((!my->response.started || talks) && !behind)
+	if (!my->response.started && sequence == head->answer_sequence)
 		return PARSE_TOOK;
 	/* An error that nobody asked for: shutdown, kill, time-out. */
 	if (!my->response.started && first == 0xff)
 		return PARSE_TOOK;
-	if (talks && behind < 128 && !my->forced[SIDE_SERVER])
-		return PARSE_WAIT;
-	return my->forced[SIDE_SERVER] && talks ? PARSE_TOOK : PARSE_LOST;
+	if (!talks)
+		return PARSE_LOST;
+	if (!ahead || ahead >= 128 || my->forced[SIDE_SERVER])
+		return PARSE_TOOK;
+	return PARSE_WAIT;
 }
 
 /* An EOF that ends the definitions of a response already reported. */
@@ -423,17 +427,13 @@ static struct step server_header(struct mysql *my, const struct window *window)
 	}
 }
 
-/* Has a request been read that what stands at `ns` may answer? */
-static bool has_request_for(struct mysql *my, uint64_t ns)
+/* Does another batch begin at that byte? */
+static bool is_border(const struct window *window, size_t at)
 {
-	size_t first = my->response.started ? 1 : 0;
-	struct command *command;
-
-	for (size_t i = first; (command = mysql_command_at(my, i)); i++)
-		if (!mysql_is_silent(command) &&
-		    (!ns || command->start_ns <= ns))
-			return true;
-	return false;
+	for (size_t i = 0; i < window->mark_count; i++)
+		if (window_mark_end(window, i) >= at)
+			return window_mark_end(window, i) == at;
+	return !window->mark_count;
 }
 
 struct shapes {
@@ -445,19 +445,97 @@ static struct shapes shapes_at(struct mysql *my, const struct window *window,
 			       size_t at)
 {
 	struct shapes shapes = { SHAPE_NO, SHAPE_NO };
-	uint64_t ns = window_last_ns(window, at);
+	const struct command *next =
+		mysql_server_answered(my, window_last_ns(window, at));
 
-	if (my->response.started && my->response.phase == PHASE_ROWS)
+	/* After a later request the rest of a response does not come. */
+	if (my->response.started && my->response.phase == PHASE_ROWS &&
+	    (!next || my->pipelined))
 		shapes.row = mysql_shape_row(my, window->bytes + at,
 					     window->length - at);
-	/* A response needs a request, one that may not have been read yet. */
-	if (has_request_for(my, ns) ||
+	/* Unless requests are pipelined, a response begins a batch. */
+	if (at && !my->pipelined && !is_border(window, at))
+		return shapes;
+	/* It needs a request, one that may not have been read yet. */
+	if (next ||
 	    (!my->response.started && my->client_missed) ||
 	    (my->response.started && !mysql_command_at(my, 1) &&
 	     !my->forced[SIDE_SERVER]))
 		shapes.response = mysql_shape_response(window->bytes + at,
-						       window->length - at);
+						       window->length - at,
+						       next ?
+						       next->answer_sequence :
+						       1);
 	return shapes;
+}
+
+static enum shape client_shape(const struct mysql *my, const uint8_t *bytes,
+			       size_t length)
+{
+	enum shape login = my->commanded ? SHAPE_NO :
+			   mysql_shape_login(bytes, length);
+	enum shape request = mysql_shape_request(bytes, length);
+
+	return login > request ? login : request;
+}
+
+/*
+ * A request inside a batch is looked for by its text alone: short commands are
+ * mostly zeros, and so is much else.
+ */
+static enum shape later_request(const struct mysql *my,
+				const struct window *window, size_t at)
+{
+	const uint8_t *bytes = window->bytes + at;
+	size_t left = window->length - at;
+
+	if (at && !is_border(window, at) &&
+	    (left <= MYSQL_HEADER_BYTES ||
+	     (bytes[4] != COM_QUERY && bytes[4] != COM_STMT_PREPARE)))
+		return left <= MYSQL_HEADER_BYTES ? SHAPE_SHORT : SHAPE_NO;
+	return client_shape(my, bytes, left);
+}
+
+/*
+ * Where a message begins: the first place that is sure, or else (*sure false)
+ * the first that may be one; the window's length: nowhere.
+ */
+static size_t find_message(struct mysql *my, enum side side,
+			   const struct window *window, bool *sure)
+{
+	size_t at, unsure = window->length;
+
+	for (at = 0; at < window->length; at++) {
+		enum shape shape;
+
+		if (side == SIDE_CLIENT) {
+			shape = later_request(my, window, at);
+		} else {
+			struct shapes both = shapes_at(my, window, at);
+
+			shape = both.row > both.response ? both.row :
+							   both.response;
+		}
+		if (sure)
+			*sure = shape == SHAPE_YES;
+		if (shape == SHAPE_YES)
+			return at;
+		if (shape == SHAPE_SHORT && unsure == window->length)
+			unsure = at;
+	}
+	return unsure;
+}
+
+/* A beginning that may be one is waited for, unless a sure one follows. */
+static struct step unsure_step(struct mysql *my, enum side side,
+			       const struct window *window, bool may_be)
+{
+	bool sure = false;
+
+	if (!may_be)
+		return step_of(PARSE_LOST, 0);
+	find_message(my, side, window, &sure);
+	return step_of(sure ? PARSE_LOST : PARSE_MORE, 0);
 }
 
 /* The first answer to a login may be many things; its number tells. */
@@ -468,7 +546,7 @@ static bool opens_login(struct mysql *my, const struct window *window)
 	return !my->answered && !my->response.started && head &&
 	       head->code == COMMAND_LOGIN &&
 	       (window->length < MYSQL_HEADER_BYTES ||
-		window->bytes[3] == (uint8_t)(head->last_sequence + 1));
+		window->bytes[3] == head->answer_sequence);
 }
 
 static struct step synchronise_server(struct mysql *my,
@@ -502,40 +580,29 @@ static struct step synchronise_server(struct mysql *my,
 		return take_header(my, SIDE_SERVER, window);
 	}
 	if (shapes.response == SHAPE_YES) {
-		if (!has_request_for(my, ns))
+		if (!mysql_server_answered(my, ns))
 			return step_of(PARSE_WAIT, 0);
 		mysql_server_realign(my, ns);
 		flow->place = FLOW_HEADER;
 		return take_header(my, SIDE_SERVER, window);
 	}
-	if (shapes.row == SHAPE_SHORT || shapes.response == SHAPE_SHORT)
-		return step_of(PARSE_MORE, 0);
-	return step_of(PARSE_LOST, 0);
-}
-
-static enum shape client_shape(const struct mysql *my, const uint8_t *bytes,
-			       size_t length)
-{
-	if (!my->commanded) {
-		enum shape shape = mysql_shape_login(bytes, length);
-
-		if (shape == SHAPE_YES)
-			return shape;
-	}
-	return mysql_shape_request(bytes, length);
+	return unsure_step(my, SIDE_SERVER, window,
+			   shapes.row == SHAPE_SHORT ||
+				   shapes.response == SHAPE_SHORT);
 }
 
 static struct step synchronise_client(struct mysql *my,
 				      const struct window *window)
 {
-	switch (client_shape(my, window->bytes, window->length)) {
+	enum shape shape = client_shape(my, window->bytes, window->length);
+
+	switch (shape) {
 	case SHAPE_YES:
 		my->flows[SIDE_CLIENT].place = FLOW_HEADER;
 		return client_header(my, window);
-	case SHAPE_SHORT:
-		return step_of(PARSE_MORE, 0);
 	default:
-		return step_of(PARSE_LOST, 0);
+		return unsure_step(my, SIDE_CLIENT, window,
+				   shape == SHAPE_SHORT);
 	}
 }
 
@@ -572,28 +639,10 @@ static size_t mysql_resync(void *state, enum side side,
 			   const struct window *window)
 {
 	struct mysql *my = state;
-	size_t at, unsure = window->length;
 
 	if (my->done || my->flows[side].place != FLOW_UNSYNCED)
 		return 0;
-	for (at = 0; at < window->length; at++) {
-		enum shape shape;
-
-		if (side == SIDE_CLIENT) {
-			shape = client_shape(my, window->bytes + at,
-					     window->length - at);
-		} else {
-			struct shapes both = shapes_at(my, window, at);
-
-			shape = both.row > both.response ? both.row :
-							   both.response;
-		}
-		if (shape == SHAPE_YES)
-			return at;
-		if (shape == SHAPE_SHORT && unsure == window->length)
-			unsure = at;
-	}
-	return unsure;
+	return find_message(my, side, window, NULL);
 }
 
 /* `missed` bytes of the packet that is being read will not come. */

@@ -162,6 +162,7 @@ struct command {
 	uint16_t parameters; /* of the prepared statement */
 	bool has_file;	     /* file content of LOAD DATA LOCAL has come */
 	bool file_ended;     /* and its empty last packet */
+	uint8_t answer_sequence; /* of the first packet of its response */
 	uint8_t last_sequence; /* of the client's packets of it */
 	uint64_t request_bytes, start_ns;
 	uint32_t tid;
@@ -255,7 +256,9 @@ void mysql_agree(struct mysql *my);
 
 /* mysql_server.c */
 void mysql_server_message(struct mysql *my, const struct message *message);
-/* The first packet of a response: which pending command does it answer? */
+/* Which pending command does a response answer whose start moved at `ns`? */
+struct command *mysql_server_answered(struct mysql *my, uint64_t ns);
+/* Reports those before it, whose responses are lost. */
 void mysql_server_realign(struct mysql *my, uint64_t ns);
 
 /* mysql_report.c */
@@ -329,8 +332,9 @@ enum shape mysql_shape_request(const uint8_t *bytes, size_t length);
 /* A HandshakeResponse, protocol 4.1, or an SSLRequest? */
 enum shape mysql_shape_login(const uint8_t *bytes, size_t length);
 enum shape mysql_shape_greeting(const uint8_t *bytes, size_t length);
-/* The first packet of a response, sequence 1? */
-enum shape mysql_shape_response(const uint8_t *bytes, size_t length);
+/* The first packet of a response, of that number? */
+enum shape mysql_shape_response(const uint8_t *bytes, size_t length,
+				uint8_t sequence);
 /* A row of the current result set, or its end, then the next packet. */
 enum shape mysql_shape_row(struct mysql *my, const uint8_t *bytes,
 			   size_t length);

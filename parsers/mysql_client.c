@@ -320,6 +320,7 @@ void mysql_client_message(struct mysql *my, const struct message *message)
 	if (!command)
 		return;
 	command->last_sequence = message->last_sequence;
+	command->answer_sequence = message->last_sequence + 1;
 	command->request_bytes = message->wire_bytes;
 	command->start_ns = message->first_ns;
 	command->tid = message->tid;

@@ -246,13 +246,13 @@ static void describe_targets(struct mysql *my, const struct command *head)
 /* Is the alias, whole, a string literal of the statement? */
 static bool is_literal(const struct mysql *my, struct span alias)
 {
-	struct sql_lexer lexer = sql_lexer_of(my->exchange.statement.bytes,
-					      my->exchange.statement.length,
-					      0);
+	const struct span *statement = &my->exchange.statement;
+	struct sql_lexer lexer;
 	struct sql_token token;
 
-	if (!my->exchange.statement.bytes)
+	if (!statement->bytes)
 		return false;
+	lexer = sql_lexer_of(statement->bytes, statement->length, 0);
 	while ((token = sql_lexer_next(&lexer)).kind != SQL_END)
 		if (token.kind == SQL_STRING &&
 		    token.length >= alias.length + 2 &&

@@ -33,20 +33,29 @@ void mysql_response_reset(struct mysql *my)
 	mysql_columns_clear(&my->columns);
 }
 
-void mysql_server_realign(struct mysql *my, uint64_t ns)
+struct command *mysql_server_answered(struct mysql *my, uint64_t ns)
 {
-	size_t first = my->response.started ? 1 : 0, found = first;
-	struct command *command, *head;
+	struct command *command, *answered = NULL;
+	size_t i = my->response.started ? 1 : 0;
 
-	for (size_t i = first; (command = mysql_command_at(my, i)); i++) {
+	for (; (command = mysql_command_at(my, i)); i++) {
 		if (mysql_is_silent(command) || (ns && command->start_ns > ns))
 			continue;
-		found = i;
-		/* Who pipelines may have been answered next; who does not, last. */
+		answered = command;
+		/* Who pipelines may be answered the next; who does not, the
+		 * last. */
 		if (my->pipelined || !ns)
 			break;
 	}
-	while (found-- && (head = mysql_head(my))) {
+	return answered;
+}
+
+void mysql_server_realign(struct mysql *my, uint64_t ns)
+{
+	const struct command *answered = mysql_server_answered(my, ns);
+	struct command *head;
+
+	while ((head = mysql_head(my)) && head != answered) {
 		if (!mysql_is_silent(head)) {
 			head->damaged = true;
 			head->missed += my->server_missed;
@@ -97,9 +106,11 @@ static void end_response(struct mysql *my)
 		const struct piece_of *db =
 			(const struct piece_of *)head->pieces.bytes + 1;
 
-		if (head->pieces.length >= 2 * sizeof(*db))
-			mysql_set_namespace(my, head->values.bytes + db->at,
-					    db->length);
+		if (!head->damaged &&
+		    head->pieces.length >= 2 * sizeof(*db))
+			mysql_set_namespace(my, db->length ?
+						head->values.bytes + db->at :
+						NULL, db->length);
 		if (my->capabilities_known &&
 		    my->capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
 			my->done = true;

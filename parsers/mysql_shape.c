@@ -15,6 +15,7 @@
 #define LOGIN_USER_MAX	     256   /* bytes of a user's name */
 #define ROW_WAIT_MAX	     16384 /* a row longer than that isn't waited for */
 #define OK_BYTES_MAX	     4096  /* of an OK with its texts */
+#define STATUS_UNUSED	     0x0004 /* a flag that no server sets */
 #define TEXT_SEEN_MIN	     16	   /* of a statement that the window cuts */
 
 static uint32_t packet_length(const uint8_t *bytes)
@@ -119,6 +120,7 @@ static enum shape shape_payload(const uint8_t *payload, size_t seen,
 				uint32_t length)
 {
 	uint32_t fixed = fixed_length(payload[0]);
+	size_t name = seen - 1;
 
 	if (fixed)
 		return fixed != length ? SHAPE_NO :
@@ -133,12 +135,12 @@ static enum shape shape_payload(const uint8_t *payload, size_t seen,
 	case COM_FIELD_LIST:
 		if (length < 2 || length > 512)
 			return SHAPE_NO;
-		if (seen < length)
-			return SHAPE_SHORT;
-		return payload[1] >= 0x20 &&
-		       (payload[0] == COM_FIELD_LIST ||
-			is_printable(payload + 1, length - 1)) ?
-			SHAPE_YES : SHAPE_NO;
+		/* A table's name may end in a NUL and a pattern. */
+		if (payload[0] == COM_FIELD_LIST)
+			name = strnlen((const char *)payload + 1, seen - 1);
+		if ((seen > 1 && !name) || !is_printable(payload + 1, name))
+			return SHAPE_NO;
+		return seen < length ? SHAPE_SHORT : SHAPE_YES;
 	case COM_STMT_EXECUTE:
 		if (length < 10)
 			return SHAPE_NO;
@@ -255,21 +257,29 @@ enum shape mysql_shape_greeting(const uint8_t *bytes, size_t length)
 	return bytes[5 + version + 1 + 4 + 8] ? SHAPE_NO : SHAPE_YES;
 }
 
-/* An OK: two numbers, status, warnings; a PREPARE's: 12 bytes. */
+/* An OK: two numbers, status, warnings, texts; a PREPARE's: 12 bytes. */
 static enum shape shape_ok(const uint8_t *payload, size_t seen, uint32_t length)
 {
-	struct cursor c = cursor_of(payload + 1, seen - 1);
+	struct cursor c = cursor_of(payload + 1, seen - 1), text;
+	uint16_t status;
 
 	if (length < 7 || length > OK_BYTES_MAX)
 		return SHAPE_NO;
-	if (seen < (length < 13 ? length : 13))
+	if (seen < length)
 		return SHAPE_SHORT;
 	if ((length == 12 || length == 13) && !payload[9])
 		return SHAPE_YES;
 	cursor_lenenc(&c);
 	cursor_lenenc(&c);
-	cursor_uint(&c, 4);
-	return c.bad || (length == 7 && cursor_left(&c)) ? SHAPE_NO : SHAPE_YES;
+	status = (uint16_t)cursor_uint(&c, 2);
+	cursor_uint(&c, 2);
+	if (c.bad || status & STATUS_UNUSED)
+		return SHAPE_NO;
+	text = c;
+	while (cursor_left(&text) && !text.bad)
+		cursor_string(&text);
+	return !text.bad || is_printable(c.at, cursor_left(&c)) ? SHAPE_YES :
+								  SHAPE_NO;
 }
 
 static enum shape shape_error(const uint8_t *payload, size_t seen,
@@ -293,13 +303,14 @@ static enum shape shape_count(const uint8_t *bytes, size_t length)
 	static const uint8_t def[] = { 3, 'd', 'e', 'f' };
 	uint32_t payload = packet_length(bytes);
 	size_t end = MYSQL_HEADER_BYTES + payload;
+	uint8_t second = bytes[3] + 1;
 
 	if (payload > 4 || (bytes[4] < 0xfb && payload > 2))
 		return SHAPE_NO;
 	if (length < end + MYSQL_HEADER_BYTES + sizeof(def))
-		return length > end + 3 && bytes[end + 3] != 2 ? SHAPE_NO :
-								 SHAPE_SHORT;
-	if (bytes[end + 3] != 2)
+		return length > end + 3 && bytes[end + 3] != second ?
+			SHAPE_NO : SHAPE_SHORT;
+	if (bytes[end + 3] != second)
 		return SHAPE_NO;
 	if (!memcmp(bytes + end + MYSQL_HEADER_BYTES, def, sizeof(def)))
 		return SHAPE_YES;
@@ -307,13 +318,14 @@ static enum shape shape_count(const uint8_t *bytes, size_t length)
 	return payload == 2 && (!bytes[4] || !bytes[5]) ? SHAPE_YES : SHAPE_NO;
 }
 
-enum shape mysql_shape_response(const uint8_t *bytes, size_t length)
+enum shape mysql_shape_response(const uint8_t *bytes, size_t length,
+				uint8_t sequence)
 {
 	static const uint8_t uptime[] = "Uptime: ";
 	uint32_t payload;
 	size_t seen;
 
-	if (length >= 4 && bytes[3] != 1)
+	if (length >= 4 && bytes[3] != sequence)
 		return SHAPE_NO;
 	if (length <= MYSQL_HEADER_BYTES)
 		return SHAPE_SHORT;
@@ -424,7 +436,8 @@ enum shape mysql_shape_row(struct mysql *my, const uint8_t *bytes,
 /* The window from byte `at` on, as far as shapes look at it. */
 static enum shape response_at(const struct window *server, size_t at)
 {
-	return mysql_shape_response(server->bytes + at, server->length - at);
+	return mysql_shape_response(server->bytes + at, server->length - at,
+				    1);
 }
 
 /* The first byte of `server` that moved no earlier than `ns`. */

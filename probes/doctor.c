@@ -345,8 +345,10 @@ static void print_memory(FILE *out, const struct options *options,
 		build->ring ? "the ring buffer and the other maps" :
 			      "the other maps");
 	if (!build->ring)
-		fprintf(out, "  %-21sup to %.1f MB when tracing (--ring-mb)\n",
-			"memory, perf buffers", options->ring_bytes / 1048576.0);
+		fprintf(out,
+			"  memory, perf buffers up to %.1f MB when tracing "
+			"(--ring-mb)\n",
+			options->ring_bytes / 1048576.0);
 }
 
 /*

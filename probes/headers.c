@@ -132,6 +132,7 @@ static int require(const char *path, char *why, size_t why_size)
 static int make_private(struct headers *headers, char *why, size_t why_size)
 {
 	const char *parent = getenv("TMPDIR");
+	sigset_t ends;
 	int error;
 
 	/* libbcc changes its directory: only an absolute path will do. */
@@ -141,14 +142,19 @@ static int make_private(struct headers *headers, char *why, size_t why_size)
 		     "%s/datasnoop.XXXXXX",
 		     parent) >= (int)sizeof(headers->directory))
 		return -ENAMETOOLONG;
-	if (!mkdtemp(headers->directory)) {
-		error = -errno;
-		set_why(why, why_size, "make a directory in %s: %s", parent,
-			strerror(-error));
-		return error;
-	}
-	headers->remove = true;
-	return 0;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &headers->mask);
+	headers->remove = mkdtemp(headers->directory);
+	if (headers->remove)
+		return 0;
+	error = -errno;
+	sigprocmask(SIG_SETMASK, &headers->mask, NULL);
+	set_why(why, why_size, "make a directory in %s: %s", parent,
+		strerror(-error));
+	return error;
 }
 
 /* `build` has what was generated only: put the other half to it. */
@@ -388,9 +394,11 @@ static int remove_entry(const char *path, const struct stat *status, int type,
 
 void headers_release(struct headers *headers)
 {
-	if (headers->remove)
+	if (headers->remove) {
 		nftw(headers->directory, remove_entry, 8,
 		     FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		sigprocmask(SIG_SETMASK, &headers->mask, NULL);
+	}
 	headers->remove = false;
 	headers->directory[0] = '\0';
 }

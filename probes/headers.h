@@ -6,6 +6,7 @@
 #define DATASNOOP_PROBES_HEADERS_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,6 +22,7 @@ struct headers {
 	enum headers_source source;
 	char directory[PATH_MAX]; /* for BCC_KERNEL_SOURCE; "": libbcc finds it */
 	bool remove;		  /* the directory is ours, temporary */
+	sigset_t mask;		  /* of signals before, while it is */
 };
 
 /* Words for --doctor and errors ("kernel build tree", "BTF", ...). */
@@ -32,7 +34,8 @@ const char *headers_source_name(enum headers_source source);
  *
  * 0; -ENOENT when this host does not have that source; other -errno.  `why`
  * gets what was tried ("/lib/modules/6.18.44/build: No such file or
- * directory").  Release with headers_release().
+ * directory").  Release with headers_release(): where a temporary directory
+ * was made, the signals that would end this process wait until then.
  */
 int headers_prepare(struct headers *headers, enum headers_source source,
 		    const char *user_directory, char *why, size_t why_size);

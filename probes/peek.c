@@ -28,7 +28,8 @@ struct peek {
 	int map;
 	size_t value_bytes, payload_bytes;
 	uint8_t *values[3];
-	struct due *queue; /* a ring, in the order of due_ns */
+	/* A ring; due_ns rises, but for retries: they wait behind others. */
+	struct due *queue;
 	size_t queue_head, queue_count;
 	uint8_t *copies; /* size_t size, then the record; repeated */
 	size_t copied;

@@ -130,7 +130,6 @@ program_is_gone() {
 		wait_for program_is_gone "$program"
 	done
 	[ "$(grep -c "bcc_$tracer" $tracing/uprobe_events)" -eq 0 ]
-	[ "$(grep -c "bcc_$tracer" $tracing/kprobe_events)" -eq 0 ]
 	is_running "$loader"
 	wait "$loader"
 	[ "$(loaded failures)" -eq 0 ]

@@ -280,7 +280,13 @@ static inline struct drive_window drive_window(const struct drive *d,
 			.tid = side == SIDE_CLIENT ? 7 : 8,
 		};
 	}
-	w.window = (struct window){ w.bytes, end - from, w.marks, count, from };
+	w.window = (struct window){
+		.bytes = w.bytes,
+		.length = end - from,
+		.marks = w.marks,
+		.mark_count = count,
+		.offset = from,
+	};
 	return w;
 }
 
@@ -441,18 +447,17 @@ static inline bool drive_pump(struct drive *d, bool closed)
 /* Gives a piece of the recording in cuts; false: the parser is done. */
 static inline bool drive_give(struct drive *d, const struct drive_piece *p)
 {
-	size_t at = p->at, end = p->at + p->length;
+	size_t *given = &d->lanes[p->side].given, end = p->at + p->length;
 
-	if (at < d->lanes[p->side].given)
-		at = d->lanes[p->side].given;
-	while (at < end) {
+	/* A gap may have carried it further than this piece. */
+	while (*given < end) {
 		size_t next = end, cut = d->cut_at[p->side];
 
-		if (d->cut && next - at > d->cut)
-			next = at + d->cut;
-		if (cut > at && cut < next)
+		if (d->cut && next - *given > d->cut)
+			next = *given + d->cut;
+		if (cut > *given && cut < next)
 			next = cut;
-		at = d->lanes[p->side].given = next;
+		*given = next;
 		if (!drive_pump(d, false))
 			return false;
 	}

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "probes/btf.h"
@@ -211,6 +213,31 @@ static int prepare_user(const char *directory)
 	return headers_prepare(&headers, HEADERS_USER, directory, why,
 			       sizeof(why));
 }
+
+/* Ctrl-C ends the process once its tree is gone, not before. */
+START_TEST(test_interrupted)
+{
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/tmp/test_headers.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(setenv("TMPDIR", path, 1), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		if (!prepare())
+			_exit(0);
+		raise(SIGINT);
+		headers_release(&headers);
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) || !WEXITSTATUS(status));
+	ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
 
 START_TEST(test_user_directory)
 {
@@ -486,6 +513,7 @@ int main(void)
 	tcase_add_test(tcase, test_tree);
 	tcase_add_test(tcase, test_compiles);
 	tcase_add_test(tcase, test_temporary_directory);
+	tcase_add_test(tcase, test_interrupted);
 	tcase_add_test(tcase, test_user_directory);
 	tcase_add_test(tcase, test_split);
 	tcase_add_test(tcase, test_split_by_output);
