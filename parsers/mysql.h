@@ -26,9 +26,9 @@
 #define MYSQL_HEADER_BYTES   4
 #define MYSQL_PACKET_MAX     0xffffffu /* of this length: continued */
 #define MESSAGE_KEPT_BYTES   (STATEMENT_BYTES_MAX + 4096)
-#define COMMANDS_MAX	     128  /* pipelined; beyond, the client's side waits */
+#define COMMANDS_MAX	     128  /* pipelined; beyond, the client waits */
 #define BUFFER_KEPT_BYTES    4096 /* a buffer that grew larger is given back */
-#define STATEMENTS_MAX	     256  /* prepared ones remembered, the latest used */
+#define STATEMENTS_MAX	     256  /* prepared ones, the latest used */
 #define STATEMENTS_BYTES_MAX (1u << 20) /* of their texts and columns */
 #define LONG_DATA_MAX	     16	   /* parameters sent by SEND_LONG_DATA, kept */
 #define COLUMN_NAMES_BYTES   32768 /* of names of one response's columns */
@@ -97,7 +97,7 @@ void buffer_free(struct buffer *buffer);
 struct piece_of {
 	uint32_t at;
 	uint32_t length : 31;
-	uint32_t alias : 1; /* of a column without origin: an expression's text */
+	uint32_t alias : 1; /* a column's that has no origin */
 };
 
 /* A message, as one of the handlers gets it. */
@@ -286,7 +286,8 @@ struct span mysql_value_text(struct cursor *c, unsigned code,
 			     char text[VALUE_TEXT_BYTES]);
 /* Walks a row of the current result set; gives its fields to the observer. */
 void mysql_row_values(struct mysql *my, const struct message *row);
-bool mysql_row_is_text(const struct mysql *my, const uint8_t *row, size_t length);
+bool mysql_row_is_text(const struct mysql *my, const uint8_t *row,
+		       size_t length);
 bool mysql_row_is_binary(struct mysql *my, const uint8_t *row,
 			 size_t length);
 /* The parameters of COM_STMT_EXECUTE, _BULK_EXECUTE into command->values. */

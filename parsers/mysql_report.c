@@ -2,6 +2,7 @@
 /*
  * mysql_report.c - a command and its response become an exchange.
  */
+#define _GNU_SOURCE /* memrchr */
 #include "parsers/mysql.h"
 
 #include <stdio.h>
@@ -190,6 +191,34 @@ static void learn_namespace(struct mysql *my, size_t named)
 	}
 }
 
+/*
+ * MariaDB gives a view's alias for the origin of its columns.  The name behind
+ * the alias, without schema; length 0: the table is what it says.
+ */
+static struct span name_behind(const struct mysql *my, struct span table)
+{
+	const struct sql_description *d = my->description;
+	size_t count = my->exchange.masked.bytes ? d->table_count : 0, found;
+	struct span none = { NULL, 0 };
+
+	for (size_t i = 0; i < count; i++)
+		if (same_name(d->tables[i], table))
+			return none;
+	for (found = 0; found < count; found++) {
+		struct span name = d->tables[found];
+		const char *dot = memrchr(name.bytes, '.', name.length);
+
+		if (!same_name(d->aliases[found], table))
+			continue;
+		if (dot) {
+			name.length -= (size_t)(dot + 1 - name.bytes);
+			name.bytes = dot + 1;
+		}
+		return name;
+	}
+	return none;
+}
+
 /* "table", or "schema.table" where the schema is not the current database. */
 static void add_origin(struct mysql *my, const struct origin *origin)
 {
@@ -198,6 +227,8 @@ static void add_origin(struct mysql *my, const struct origin *origin)
 	struct span table = span_of(&columns->names, origin->table);
 	size_t start = my->names.length;
 
+	if (name_behind(my, table).length)
+		return; /* the statement's own name of it is added */
 	if (!schema.length || same_name(schema, namespace_of(my))) {
 		add_target(&my->exchange, table);
 		return;
@@ -280,6 +311,24 @@ static struct span mask_alias(struct mysql *my, struct span alias)
 	return (struct span){ out, my->names.length - start };
 }
 
+/* "alias.column" of a view as "view.column". */
+static struct span resolve_column(struct mysql *my, struct span name)
+{
+	const char *dot = name.length ? memchr(name.bytes, '.', name.length) :
+					NULL;
+	struct span table = { name.bytes, dot ? (size_t)(dot - name.bytes) : 0 };
+	struct span behind = name_behind(my, table);
+	size_t start = my->names.length, tail = name.length - table.length;
+
+	if (!behind.length ||
+	    my->names.room - start < behind.length + tail)
+		return name;
+	buffer_append(&my->names, behind.bytes, behind.length);
+	buffer_append(&my->names, dot, tail);
+	return (struct span){ (char *)my->names.bytes + start,
+			      behind.length + tail };
+}
+
 static void describe_columns(struct mysql *my)
 {
 	struct exchange *exchange = &my->exchange;
@@ -292,8 +341,8 @@ static void describe_columns(struct mysql *my)
 	for (size_t i = 0; i < exchange->column_count; i++) {
 		struct span name = span_of(&columns->names, pieces[i]);
 
-		exchange->columns[i] = pieces[i].alias ? mask_alias(my, name) :
-							 name;
+		exchange->columns[i] = pieces[i].alias ?
+			mask_alias(my, name) : resolve_column(my, name);
 	}
 }
 
@@ -358,7 +407,7 @@ void mysql_describe(struct mysql *my)
 	/* Room for all names at once: none moves while the others come. */
 	my->names.length = 0;
 	if (buffer_reserve(&my->names,
-			   SQL_ROOM(my->columns.names.length) +
+			   SQL_ROOM(2 * my->columns.names.length) +
 				   SQL_ROOM(0) * EXCHANGE_COLUMNS_MAX)) {
 		describe_columns(my);
 		describe_targets(my, head);

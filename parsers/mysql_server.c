@@ -92,6 +92,21 @@ static void read_session_track(struct mysql *my, struct cursor c)
 	}
 }
 
+/* A login has succeeded: its database is the current one from now on. */
+static void end_login(struct mysql *my, const struct command *login)
+{
+	const struct piece_of *pieces =
+		(const struct piece_of *)login->pieces.bytes;
+
+	if (!login->damaged && login->pieces.length >= 2 * sizeof(*pieces))
+		mysql_set_namespace(my, pieces[1].length ?
+					login->values.bytes + pieces[1].at :
+					NULL, pieces[1].length);
+	if (my->capabilities_known &&
+	    my->capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
+		my->done = true;
+}
+
 static void end_response(struct mysql *my)
 {
 	struct command *head = mysql_head(my), *next;
@@ -102,19 +117,8 @@ static void end_response(struct mysql *my)
 		return;
 	}
 	response->status = 0;
-	if (head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER) {
-		const struct piece_of *db =
-			(const struct piece_of *)head->pieces.bytes + 1;
-
-		if (!head->damaged &&
-		    head->pieces.length >= 2 * sizeof(*db))
-			mysql_set_namespace(my, db->length ?
-						head->values.bytes + db->at :
-						NULL, db->length);
-		if (my->capabilities_known &&
-		    my->capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
-			my->done = true;
-	}
+	if (head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER)
+		end_login(my, head);
 	if (head->code == COM_INIT_DB)
 		mysql_set_namespace(my, head->text.bytes, head->text.length);
 	next = mysql_command_at(my, 1);

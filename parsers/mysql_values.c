@@ -364,6 +364,33 @@ static void read_types(struct cursor *c, uint64_t count, bool attributes,
 	}
 }
 
+/* `count` values of those types; one sent before by itself is not here. */
+static void read_values(struct command *command,
+			const struct statement *statement, struct cursor *c,
+			const struct buffer *types, const uint8_t *nulls,
+			uint64_t count)
+{
+	char text[VALUE_TEXT_BYTES];
+
+	for (uint64_t i = 0; i < count && !c->bad; i++) {
+		const struct long_data *data = find_long(statement, i);
+		struct span value = null_text;
+
+		if (i >= types->length / sizeof(uint16_t)) {
+			c->bad = true;
+			return;
+		}
+		if (!is_null(nulls, i) && data)
+			value = (struct span){
+				(const char *)data->bytes.bytes,
+				data->bytes.length };
+		else if (!is_null(nulls, i))
+			value = mysql_value_text(c, code_at(types, i), text);
+		if (!c->bad)
+			keep_parameter(command, value);
+	}
+}
+
 /*
  * The parameters behind COM_STMT_EXECUTE's fixed fields, with the number of
  * them in front or without (CLIENT_QUERY_ATTRIBUTES).  The first
@@ -374,9 +401,8 @@ static bool read_parameters(struct command *command,
 			    struct statement *statement, struct cursor c,
 			    bool attributes, bool cut)
 {
-	uint64_t count = statement ? statement->parameters : 0, i;
+	uint64_t count = statement ? statement->parameters : 0;
 	struct buffer fresh = { NULL, 0, 0 }, *types = &fresh;
-	char text[VALUE_TEXT_BYTES];
 	const uint8_t *nulls;
 	bool fits = false;
 
@@ -407,25 +433,7 @@ static bool read_parameters(struct command *command,
 		else if (statement)
 			types = &statement->types;
 	}
-	for (i = 0; i < count && !c.bad; i++) {
-		const struct long_data *data = find_long(statement, i);
-
-		if (i >= types->length / sizeof(uint16_t)) {
-			c.bad = true;
-		} else if (is_null(nulls, i)) {
-			keep_parameter(command, null_text);
-		} else if (data) {
-			keep_parameter(command, (struct span){
-				(const char *)data->bytes.bytes,
-				data->bytes.length });
-		} else {
-			struct span value = mysql_value_text(
-				&c, code_at(types, i), text);
-
-			if (!c.bad)
-				keep_parameter(command, value);
-		}
-	}
+	read_values(command, statement, &c, types, nulls, count);
 	/* Values of attributes may follow; the statement's own come first. */
 	fits = !c.bad && (fits || !cursor_left(&c));
 	if ((fits || cut) && statement && types == &fresh && fresh.length) {

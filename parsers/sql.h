@@ -72,6 +72,7 @@ size_t sql_redact(const char *text, size_t length, unsigned flags, char *out);
 struct sql_description {
 	char operation[SQL_OPERATION_BYTES]; /* upper case; "": no verb found */
 	struct span tables[EXCHANGE_TARGETS_MAX]; /* "t" or "db.t", unquoted */
+	struct span aliases[EXCHANGE_TARGETS_MAX]; /* length 0: none seen */
 	size_t table_count;
 	struct span database; /* of USE; bytes NULL: none */
 	char names[SQL_NAMES_BYTES]; /* what the spans point into */

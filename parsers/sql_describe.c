@@ -40,6 +40,7 @@ struct describe {
 	bool joined;  /* a JOIN has been seen since the verb */
 	bool objects; /* SHOW: the next FROM names a table */
 	bool on_table; /* the next ON names a table */
+	bool alias_next; /* the last table's alias may come */
 	bool named_ctes; /* at depth 0 behind WITH: a name is a CTE's */
 };
 
@@ -120,10 +121,27 @@ static void add_table(struct describe *d, size_t start)
 		known = same(table, d->ctes[i]);
 	for (i = 0; i < out->table_count && !known; i++)
 		known = same(table, out->tables[i]);
-	if (known)
+	d->alias_next = !known;
+	if (known) {
 		out->names_used = start;
-	else
-		out->tables[out->table_count++] = table;
+		return;
+	}
+	out->aliases[out->table_count] = (struct span){ NULL, 0 };
+	out->tables[out->table_count++] = table;
+}
+
+/* What stands behind a table: an alias, or a keyword that is none's name. */
+static void take_alias(struct describe *d)
+{
+	struct sql_description *out = d->out;
+	size_t start = out->names_used;
+
+	if (sql_token_is(&d->token, "AS"))
+		return;
+	d->alias_next = false;
+	if (out->table_count && keep_name(out, &d->token))
+		out->aliases[out->table_count - 1] = (struct span){
+			out->names + start, out->names_used - start };
 }
 
 /* A table's name begins at the token; takes name, name.name, name.* */
@@ -443,6 +461,8 @@ static void on_name(struct describe *d, const struct sql_token *before)
 		take_cte(d);
 		return;
 	}
+	if (d->alias_next)
+		take_alias(d);
 	if (d->levels[d->depth].expect != EXPECT_NOTHING)
 		on_expected(d);
 	else if (d->token.kind == SQL_WORD)
@@ -462,12 +482,14 @@ void sql_describe(struct sql_description *description, const char *text,
 	d.lexer = sql_lexer_of(text, length, flags);
 	advance(&d);
 	for (advance(&d); d.token.kind != SQL_END; advance(&d)) {
-		if (d.token.kind == SQL_PUNCTUATION)
+		if (d.token.kind == SQL_PUNCTUATION) {
+			d.alias_next = false;
 			on_punctuation(&d, &before);
-		else if (d.depth < DEPTH_MAX && is_name(&d.token))
+		} else if (d.depth < DEPTH_MAX && is_name(&d.token)) {
 			on_name(&d, &before);
-		else if (d.depth < DEPTH_MAX && d.token.kind == SQL_STRING)
+		} else if (d.depth < DEPTH_MAX && d.token.kind == SQL_STRING) {
 			d.levels[d.depth].expect = EXPECT_NOTHING;
+		}
 		before = d.token;
 	}
 }

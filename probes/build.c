@@ -136,9 +136,9 @@ static int load(struct attempt *attempt, char *why, size_t size)
 		explain(attempt, log);
 		fail(why, size, "the kernel refuses a BPF program: %s%s",
 		     strerror(-error),
-		     attempt->options->verbose ?
-			     "" :
-			     " (-v shows the verifier's log)");
+		     attempt->options->verbose
+			     ? ""
+			     : " (-v shows the verifier's log)");
 	}
 	free(log);
 	attempt->build->load_s = now_s() - start;
@@ -160,8 +160,8 @@ int build_program(struct build *build, const struct options *options,
 	int error;
 
 	memset(build, 0, sizeof(*build));
-	build->ring = options->transport != TRANSPORT_PERF &&
-		      kernel->ring_buffer;
+	build->ring =
+		options->transport != TRANSPORT_PERF && kernel->ring_buffer;
 	error = compile(&attempt, why, why_size);
 	if (!error)
 		error = load(&attempt, why, why_size);

@@ -21,8 +21,8 @@
 #include "probes/libraries.h"
 
 #define LIBRARIES_MAX 256 /* shown; more are counted */
-#define PIDS_MAX 8	  /* shown of each library; more are counted */
-#define LINE_BYTES 79
+#define PIDS_MAX      8	  /* shown of each library; more are counted */
+#define LINE_BYTES    79
 
 struct entry {
 	struct library library;
@@ -84,12 +84,12 @@ static void print_kernel(FILE *out, const struct kernel *kernel)
 		  *kernel->lockdown ? kernel->lockdown : "not known");
 	print_row(out, "bpf system call", kernel->bpf ? "works" : "refused");
 	print_row(out, "ring buffer",
-		  kernel->ring_buffer ? "yes" :
-					"no: the perf buffer takes its place");
+		  kernel->ring_buffer ? "yes"
+				      : "no: the perf buffer takes its place");
 	print_row(out, "bpf_probe_read_user",
-		  kernel->probe_read_user ?
-			  "yes" :
-			  "no: bpf_probe_read takes its place");
+		  kernel->probe_read_user
+			  ? "yes"
+			  : "no: bpf_probe_read takes its place");
 	print_row(out, "uprobe PMU",
 		  kernel->uprobe_pmu ? "yes" : "no: uprobe_events is used");
 	print_row(out, "tracefs",
@@ -219,9 +219,9 @@ static bool print_library(FILE *out, struct entry *entry, bool placement)
 	print_processes(out, entry);
 	if (error) {
 		fprintf(out, "    not traced: %s\n",
-			error == -ENOENT ? "it has no SSL_read and SSL_write" :
-			error == -ENOEXEC ? "no ELF file of this machine" :
-					    strerror(-error));
+			error == -ENOENT    ? "it has no SSL_read and SSL_write"
+			: error == -ENOEXEC ? "no ELF file of this machine"
+					    : strerror(-error));
 		return false;
 	}
 	for (unsigned i = 0; i < FUNCTIONS; i++)
@@ -305,9 +305,9 @@ static void print_words(void *context, const char *words)
 
 	for (; *words; words++)
 		fputc(*words == '\n' || *words == '\t' ||
-				      (*words >= ' ' && *words <= '~') ?
-			      *words :
-			      '?',
+				      (*words >= ' ' && *words <= '~')
+			      ? *words
+			      : '?',
 		      out);
 }
 
@@ -342,8 +342,8 @@ static void print_memory(FILE *out, const struct options *options,
 		options->max_connections, options->buffer_size, "");
 	fprintf(out, "  %-21s%.1f MB: %s\n", "memory, the rest",
 		(all - connections) / 1048576.0,
-		build->ring ? "the ring buffer and the other maps" :
-			      "the other maps");
+		build->ring ? "the ring buffer and the other maps"
+			    : "the other maps");
 	if (!build->ring)
 		fprintf(out,
 			"  memory, perf buffers up to %.1f MB when tracing "

@@ -26,14 +26,14 @@
 #include "probes/split.h"
 
 #define KHEADERS_PATH "/sys/kernel/kheaders.tar.xz"
-#define BTF_PATH "/sys/kernel/btf/vmlinux"
+#define BTF_PATH      "/sys/kernel/btf/vmlinux"
 
 /* What the BPF program follows from a task to the ends of its sockets. */
 static const char *const btf_names[] = {
-	"pt_regs",     "task_struct", "signal_struct", "cred",
-	"nsproxy",     "files_struct", "fdtable",      "file",
-	"inode",       "super_block", "socket",	       "sock_common",
-	"sock",	       "inet_sock",   "unix_sock",     NULL,
+	"pt_regs", "task_struct",  "signal_struct", "cred",
+	"nsproxy", "files_struct", "fdtable",	    "file",
+	"inode",   "super_block",  "socket",	    "sock_common",
+	"sock",	   "inet_sock",	   "unix_sock",	    NULL,
 };
 
 /* What libbcc or a BPF program includes; all is in kconfig.h. */
@@ -230,12 +230,10 @@ static int prepare_user(struct headers *headers, const char *directory,
  */
 static int prepare_build(char *why, size_t why_size)
 {
-	static const char *const split[] = {
-		"source/include/linux", "build/include/generated", NULL
-	};
-	static const char *const whole[] = {
-		"build/include/linux/kconfig.h", "build/include/generated", NULL
-	};
+	static const char *const split[] = {"source/include/linux",
+					    "build/include/generated", NULL};
+	static const char *const whole[] = {"build/include/linux/kconfig.h",
+					    "build/include/generated", NULL};
 	const char *const *parts = split;
 	char modules[96], path[PATH_MAX];
 	struct utsname name;

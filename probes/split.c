@@ -22,9 +22,9 @@
 /* directory/name.  0 or -ENAMETOOLONG. */
 static int join(char path[PATH_MAX], const char *directory, const char *name)
 {
-	return snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX ?
-		       -ENAMETOOLONG :
-		       0;
+	return snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX
+		       ? -ENAMETOOLONG
+		       : 0;
 }
 
 static bool is_directory(const char *path)
@@ -100,10 +100,10 @@ int split_build(const char *source, char build[PATH_MAX])
 	glob_t found;
 	int error = -ENOENT;
 
-	if (!common || snprintf(pattern, sizeof(pattern),
-				"%.*s-*/include/generated/autoconf.h",
-				(int)(common - source),
-				source) >= (int)sizeof(pattern))
+	if (!common ||
+	    snprintf(pattern, sizeof(pattern),
+		     "%.*s-*/include/generated/autoconf.h",
+		     (int)(common - source), source) >= (int)sizeof(pattern))
 		return -ENOENT;
 	if (glob(pattern, 0, NULL, &found))
 		return -ENOENT;
@@ -172,7 +172,7 @@ static int merge(const char *build, const char *source, const char *into,
 
 int split_merge(const char *build, const char *source, const char *into)
 {
-	static const char *const names[] = { "include", "arch" };
+	static const char *const names[] = {"include", "arch"};
 	int error = 0;
 
 	for (size_t i = 0; !error && i < 2; i++) {

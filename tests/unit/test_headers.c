@@ -25,8 +25,8 @@ static char why[PATH_MAX + 128];
 /* The types of the running kernel; false and a note when it has no BTF. */
 static bool prepare(void)
 {
-	int error = headers_prepare(&headers, HEADERS_BTF, NULL, why,
-				    sizeof(why));
+	int error =
+		headers_prepare(&headers, HEADERS_BTF, NULL, why, sizeof(why));
 
 	if (error == -ENOENT) {
 		printf("# skipped: %s\n", why);
@@ -39,7 +39,7 @@ static bool prepare(void)
 /* Does libbcc compile the text with the prepared tree? */
 static bool compiles(const char *text)
 {
-	const char *flags[] = { "-w" };
+	const char *flags[] = {"-w"};
 	void *module;
 
 	ck_assert_int_eq(setenv("BCC_KERNEL_SOURCE", headers.directory, 1), 0);
@@ -227,6 +227,7 @@ START_TEST(test_interrupted)
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (!pid) {
+		signal(SIGINT, SIG_DFL); /* check has a handler */
 		if (!prepare())
 			_exit(0);
 		raise(SIGINT);
@@ -421,7 +422,7 @@ static void write_btf(const char *path, unsigned last_bits)
 /* The declarations of `whole`; freed by the caller. */
 static char *print_btf(unsigned last_bits)
 {
-	static const char *const names[] = { "absent", "whole", NULL };
+	static const char *const names[] = {"absent", "whole", NULL};
 	char path[] = "/tmp/test_headers.XXXXXX", *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -466,14 +467,14 @@ START_TEST(test_assertions)
 		free(bad);
 		return;
 	}
-	ck_assert_int_gt(asprintf(&source, "%s\nint f(void *c) { return 0; }\n",
-				  good),
-			 0);
+	ck_assert_int_gt(
+		asprintf(&source, "%s\nint f(void *c) { return 0; }\n", good),
+		0);
 	ck_assert(compiles(source));
 	free(source);
-	ck_assert_int_gt(asprintf(&source, "%s\nint f(void *c) { return 0; }\n",
-				  bad),
-			 0);
+	ck_assert_int_gt(
+		asprintf(&source, "%s\nint f(void *c) { return 0; }\n", bad),
+		0);
 	ck_assert(refuses(source));
 	free(source);
 	free(good);
@@ -484,7 +485,7 @@ END_TEST
 
 START_TEST(test_bad_btf)
 {
-	static const char *const names[] = { "whole", NULL };
+	static const char *const names[] = {"whole", NULL};
 	FILE *out = fopen("/dev/null", "w");
 
 	ck_assert_int_eq(btf_write_types("/nonexistent", names, out), -ENOENT);

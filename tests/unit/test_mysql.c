@@ -1,0 +1,816 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_mysql.c - the MySQL parser on recorded and on written conversations.
+ *
+ * Recordings: tests/captures (see README there).  Found relative to the
+ * directory of the sources, from which make runs the tests.
+ */
+#define _GNU_SOURCE
+#include <check.h>
+
+#include "tests/unit/drive.h"
+
+#define CAPTURES "tests/captures/"
+
+static const char *const captures[] = {
+	"change-user", "cli", "ed25519", "load", "pipelined-eof",
+	"pipelined-ok", "plain-eof", "plain-ok", "prepared-cached",
+	"prepared-eof", "prepared-ok", "text-eof", "text-ok",
+};
+#define CAPTURE_COUNT (sizeof(captures) / sizeof(*captures))
+
+/* What one exchange leaves to the next is nothing in these. */
+static const char *const plain[] = { "plain-eof", "plain-ok" };
+
+static struct recording load(const char *name)
+{
+	struct recording r;
+	char path[256];
+
+	snprintf(path, sizeof(path), CAPTURES "%s.mysql", name);
+	ck_assert_msg(recording_load(&r, path), "no %s", path);
+	return r;
+}
+
+static char *read_expected(const char *name)
+{
+	char path[256], *text = NULL;
+	size_t room = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), CAPTURES "%s.expected", name);
+	file = fopen(path, "r");
+	ck_assert_msg(file != NULL, "no %s", path);
+	ck_assert_int_gt(getdelim(&text, &room, '\0', file), 0);
+	fclose(file);
+	return text;
+}
+
+/* check's own messages are too short for whole conversations. */
+static void assert_same(const char *lines, const char *expected,
+			const char *what, size_t at)
+{
+	size_t i = 0;
+
+	if (!strcmp(lines, expected))
+		return;
+	while (lines[i] == expected[i])
+		i++;
+	ck_abort_msg("%s at %zu: %.300s\nexpected: %.300s", what, at,
+		     lines + i, expected + i);
+}
+
+static char *lines_of(const struct recording *r, size_t cut)
+{
+	struct drive d = { .recording = r, .parser = &mysql_parser,
+			   .cut = cut, .values = true };
+
+	return drive_lines(&d);
+}
+
+START_TEST(captures_give_what_is_expected)
+{
+	struct recording r = load(captures[_i]);
+	char *expected = read_expected(captures[_i]);
+	char *lines = lines_of(&r, 0);
+
+	assert_same(lines, expected, captures[_i], 0);
+	free(lines);
+	free(expected);
+	recording_free(&r);
+}
+END_TEST
+
+/* The same at every cut, in pieces of any size, in another order of sides. */
+START_TEST(cuts_change_nothing)
+{
+	static const size_t sizes[] = { 1, 2, 3, 4, 5, 7, 64 };
+	struct recording r = load(captures[_i]);
+	char *whole = lines_of(&r, 0), *lines;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		lines = lines_of(&r, sizes[i]);
+		assert_same(lines, whole, "pieces", sizes[i]);
+		free(lines);
+	}
+	for (int side = 0; side < SIDES; side++) {
+		for (size_t at = 1; at < r.length[side]; at++) {
+			struct drive d = { .recording = &r, .values = true,
+					   .parser = &mysql_parser };
+
+			d.cut_at[side] = at;
+			lines = drive_lines(&d);
+			assert_same(lines, whole, "cut", at);
+			free(lines);
+		}
+	}
+	free(whole);
+	recording_free(&r);
+}
+END_TEST
+
+START_TEST(client_may_be_read_first)
+{
+	struct recording r = load(captures[_i]);
+	char *whole = lines_of(&r, 0), *lines;
+	struct drive d = { .recording = &r, .parser = &mysql_parser,
+			   .values = true, .client_first = true };
+
+	lines = drive_lines(&d);
+	assert_same(lines, whole, captures[_i], 0);
+	free(lines);
+	free(whole);
+	recording_free(&r);
+}
+END_TEST
+
+/* Cut off anywhere: what was complete before is as it was. */
+START_TEST(truncation_keeps_what_was_complete)
+{
+	struct recording r = load(captures[_i]);
+	struct drive d = { .recording = &r, .parser = &mysql_parser,
+			   .brief = true };
+	char *whole = drive_lines(&d);
+
+	for (int side = 0; side < SIDES; side++) {
+		for (size_t at = 0; at < r.length[side]; at++) {
+			struct drive cut = d;
+			char *lines, *line, *rest;
+
+			cut.gaps[0] = (struct drive_gap){
+				(enum side)side, at, r.length[side] - at };
+			cut.gap_count = 1;
+			lines = drive_lines(&cut);
+			for (rest = lines; (line = strsep(&rest, "\n"));) {
+				if (strstr(line, " incomplete "))
+					break;
+				ck_assert_msg(strstr(whole, line) != NULL,
+					      "side %d cut at %zu: %s", side,
+					      at, line);
+			}
+			free(lines);
+		}
+	}
+	free(whole);
+	recording_free(&r);
+}
+END_TEST
+
+/* The number of the turn (client's pieces, then the server's) of a byte. */
+static unsigned turn_of(const struct recording *r, enum side side, size_t at)
+{
+	enum side before = SIDE_SERVER;
+	unsigned turn = 0;
+
+	for (size_t i = 0; i < r->piece_count; i++) {
+		const struct drive_piece *p = &r->pieces[i];
+
+		turn += p->side == SIDE_CLIENT && before == SIDE_SERVER;
+		before = p->side;
+		if (p->side == side && at < p->at + p->length)
+			return turn;
+	}
+	return turn;
+}
+
+/* Removes ` namespace="..."`: a start in mid-connection can't know it. */
+static void drop_namespace(char *lines)
+{
+	static const char key[] = " namespace=\"";
+	char *at;
+
+	while ((at = strstr(lines, key))) {
+		char *end = strchr(at + sizeof(key) - 1, '"');
+
+		memmove(at, end + 1, strlen(end + 1) + 1);
+	}
+}
+
+/*
+ * Line n of `whole` is turn n + 1's.  All but those of turns first to last are
+ * in `lines`, in order; `lines` has no complete line that `whole` has not.
+ */
+static void assert_others_right(const char *whole, const char *lines,
+				unsigned first, unsigned last, const char *what)
+{
+	char *copy = strdup(whole), *rest = copy, *line;
+	const char *from = lines;
+	unsigned turn = 0;
+
+	while ((line = strsep(&rest, "\n")) && *line) {
+		const char *found;
+
+		if (++turn >= first && turn <= last)
+			continue;
+		found = strstr(from, line);
+		ck_assert_msg(found != NULL,
+			      "%s: not found: %.200s\nin:\n%.600s", what, line,
+			      lines);
+		from = found + strlen(line);
+	}
+	free(copy);
+	copy = strdup(lines);
+	for (rest = copy; (line = strsep(&rest, "\n")) && *line;)
+		ck_assert_msg(strstr(line, " incomplete ") ||
+				      strstr(whole, line),
+			      "%s: invented: %s", what, line);
+	free(copy);
+}
+
+/* Gaps of several lengths at every byte: all other exchanges are right. */
+START_TEST(gap_spoils_its_own_exchange_alone)
+{
+	static const size_t sizes[] = { 1, 3, 9, 40, 200 };
+	struct recording r = load(plain[_i]);
+	struct drive base = { .recording = &r, .parser = &mysql_parser,
+			      .brief = true };
+	char *whole = drive_lines(&base), what[64];
+
+	drop_namespace(whole);
+	for (int side = 0; side < SIDES; side++) {
+		for (size_t at = 0; at < r.length[side]; at++) {
+			size_t n = sizes[at % 5];
+			struct drive d = base;
+			char *lines;
+
+			if (n > r.length[side] - at)
+				n = r.length[side] - at;
+			d.gaps[0].side = (enum side)side;
+			d.gaps[0].at = at;
+			d.gaps[0].length = n;
+			d.gap_count = 1;
+			lines = drive_lines(&d);
+			drop_namespace(lines);
+			snprintf(what, sizeof(what),
+				 "side %d gap at %zu of %zu", side, at, n);
+			assert_others_right(
+				whole, lines,
+				turn_of(&r, (enum side)side, at),
+				turn_of(&r, (enum side)side, at + n - 1), what);
+			free(lines);
+		}
+	}
+	free(whole);
+	recording_free(&r);
+}
+END_TEST
+
+/* What is lost is said: the exchange of the gap is there and incomplete. */
+START_TEST(gap_is_marked)
+{
+	struct recording r = load(plain[_i]);
+	struct drive base = { .recording = &r, .parser = &mysql_parser };
+
+	drive_run(&base);
+	for (size_t at = 12; at < r.length[SIDE_SERVER]; at++) {
+		struct drive d = base;
+
+		d.gaps[0] = (struct drive_gap){ SIDE_SERVER, at, 1 };
+		d.gap_count = 1;
+		drive_run(&d);
+		ck_assert_msg(d.exchanges == base.exchanges,
+			      "gap at %zu: %zu exchanges", at, d.exchanges);
+		if (turn_of(&r, SIDE_SERVER, at) > 0)
+			ck_assert_msg(d.incomplete == 1,
+				      "gap at %zu: %zu incomplete", at,
+				      d.incomplete);
+	}
+	recording_free(&r);
+}
+END_TEST
+
+/* Started before each piece, and inside the server's. */
+START_TEST(start_in_mid_connection)
+{
+	struct recording r = load(plain[_i]);
+	struct drive base = { .recording = &r, .parser = &mysql_parser,
+			      .brief = true };
+	char *whole = drive_lines(&base);
+
+	drop_namespace(whole);
+	for (size_t i = 1; i < r.piece_count; i++) {
+		const struct drive_piece *p = &r.pieces[i];
+		unsigned turn = turn_of(&r, p->side, p->at);
+		size_t other = 0;
+
+		for (size_t j = 0; j < i; j++)
+			if (r.pieces[j].side != p->side)
+				other = r.pieces[j].at + r.pieces[j].length;
+		for (size_t into = 0; into < p->length && into < 40; into++) {
+			struct drive d = base;
+			char *lines, what[64];
+
+			d.skip[p->side] = p->at + into;
+			d.skip[!p->side] = other;
+			lines = drive_lines(&d);
+			drop_namespace(lines);
+			snprintf(what, sizeof(what), "start in piece %zu + %zu",
+				 i, into);
+			assert_others_right(
+				whole, lines, 0,
+				p->side == SIDE_CLIENT && !into ? turn - 1 :
+								  turn,
+				what);
+			free(lines);
+		}
+	}
+	free(whole);
+	recording_free(&r);
+}
+END_TEST
+
+/* Written conversations. */
+
+static uint64_t now_ns;
+
+static void packet(struct recording *r, enum side side, uint8_t sequence,
+		   const void *payload, size_t length)
+{
+	uint8_t *bytes = malloc(length + 4);
+
+	ck_assert_ptr_nonnull(bytes);
+	bytes[0] = (uint8_t)length;
+	bytes[1] = (uint8_t)(length >> 8);
+	bytes[2] = (uint8_t)(length >> 16);
+	bytes[3] = sequence;
+	if (length)
+		memcpy(bytes + 4, payload, length);
+	now_ns += 1000;
+	recording_add(r, side, bytes, length + 4, now_ns);
+	free(bytes);
+}
+
+#define PACKET(r, side, sequence, literal) \
+	packet(r, side, sequence, literal, sizeof(literal) - 1)
+#define COMMAND(r, literal) PACKET(r, SIDE_CLIENT, 0, literal)
+#define REPLY(r, sequence, literal) PACKET(r, SIDE_SERVER, sequence, literal)
+#define OK "\0\0\0\2\0\0\0"
+
+static struct recording fresh(void)
+{
+	now_ns = 0;
+	return (struct recording){ .piece_count = 0 };
+}
+
+static char *finish(struct recording *r)
+{
+	struct drive d = { .recording = r, .parser = &mysql_parser,
+			   .brief = true, .values = true };
+	char *lines = drive_lines(&d);
+
+	recording_free(r);
+	return lines;
+}
+
+static void assert_lines(struct recording *r, const char *expected)
+{
+	char *lines = finish(r);
+
+	ck_assert_str_eq(lines, expected);
+	free(lines);
+}
+
+static void definition(struct recording *r, uint8_t sequence, const char *name,
+		       uint8_t type)
+{
+	uint8_t bytes[128], *at = bytes;
+	size_t length = strlen(name);
+
+	at = mempcpy(at, "\3def\0\0\0", 7);
+	*at++ = (uint8_t)length;
+	at = mempcpy(at, name, length);
+	at = mempcpy(at, "\0\x0c\x3f\0\1\0\0\0", 8);
+	*at++ = type;
+	at = mempcpy(at, "\0\0\0\0\0", 5);
+	packet(r, SIDE_SERVER, sequence, bytes, (size_t)(at - bytes));
+}
+
+START_TEST(query_attributes_are_stepped_over)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\3\1\1\0\1\xfd\0\2id\3abcSELECT 1 FROM t");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\3\0\1SELECT 2 FROM u");
+	REPLY(&r, 1, OK);
+	assert_lines(&r,
+		"SELECT status=0 rows=-1 affected=0 results=1 targets:1 =\"t\" "
+		"statement=\"SELECT 1 FROM t\" masked=\"SELECT ? FROM t\"\n"
+		"SELECT status=0 rows=-1 affected=0 results=1 targets:1 =\"u\" "
+		"statement=\"SELECT 2 FROM u\" masked=\"SELECT ? FROM u\"\n");
+}
+END_TEST
+
+START_TEST(error_nobody_asked_for)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\3SELECT 1");
+	REPLY(&r, 0, "\xff\xbf\x0f#HY000The client was disconnected");
+	assert_lines(&r,
+		"COM_PING status=0 rows=-1 affected=-1 results=1\n"
+		"SELECT status=4031 failed sqlstate=\"HY000\" "
+		"message=\"The client was disconnected\" rows=-1 affected=-1 "
+		"results=1 statement=\"SELECT 1\" masked=\"SELECT ?\"\n");
+}
+END_TEST
+
+START_TEST(progress_is_no_error)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\3ALTER TABLE t FORCE");
+	REPLY(&r, 1, "\xff\xff\xff\1\1\2\0\0\0\5stage");
+	REPLY(&r, 2, OK);
+	assert_lines(&r,
+		"COM_PING status=0 rows=-1 affected=-1 results=1\n"
+		"ALTER status=0 rows=-1 affected=0 results=1 targets:1 =\"t\" "
+		"statement=\"ALTER TABLE t FORCE\" "
+		"masked=\"ALTER TABLE t FORCE\"\n");
+}
+END_TEST
+
+START_TEST(unknown_statement_is_said)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\x17\x09\0\0\0\0\1\0\0\0");
+	REPLY(&r, 1, "\1");
+	definition(&r, 2, "n", 8);
+	REPLY(&r, 3, "\xfe\0\0\2\0");
+	REPLY(&r, 4, "\0\0\7\0\0\0\0\0\0\0");
+	REPLY(&r, 5, "\xfe\0\0\2\0");
+	assert_lines(&r,
+		"\tvalue 0 =\"7\"\n"
+		"COM_STMT_EXECUTE status=0 rows=1 affected=-1 results=1 "
+		"columns:1 =\"n\" unknown-statement\n");
+}
+END_TEST
+
+START_TEST(commands_without_a_name)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\x2f");
+	REPLY(&r, 1, OK);
+	assert_lines(&r, "COM_PING status=0 rows=-1 affected=-1 results=1\n"
+			 "COM_\?\?\? (0x2f) status=0 rows=-1 affected=-1 "
+			 "results=1\n");
+}
+END_TEST
+
+/* MySQL's own way to leave the definitions out: the flag comes first. */
+START_TEST(definitions_left_out_by_mysql)
+{
+	struct recording r = fresh();
+
+	COMMAND(&r, "\3SELECT 1, 2");
+	REPLY(&r, 1, "\0\2");
+	REPLY(&r, 2, "\1x\1y");
+	REPLY(&r, 3, "\xfe\0\0\2\0\0\0");
+	assert_lines(&r,
+		"SELECT status=0 rows=1 affected=-1 results=1 "
+		"statement=\"SELECT 1, 2\" masked=\"SELECT ?, ?\"\n");
+}
+END_TEST
+
+/* Nothing of a literal that has the name of its column is shown. */
+START_TEST(column_names_hold_no_literal)
+{
+	struct recording r = fresh();
+	char *lines;
+
+	COMMAND(&r, "\3SELECT 'ada@example.org', PASSWORD('pass')");
+	REPLY(&r, 1, "\2");
+	definition(&r, 2, "ada@example.org", 253);
+	definition(&r, 3, "PASSWORD('pass')", 253);
+	REPLY(&r, 4, "\xfe\0\0\2\0\0\0");
+	lines = finish(&r);
+	ck_assert_ptr_nonnull(strstr(lines,
+				     "columns:2 =\"?\" =\"PASSWORD(?)\""));
+	ck_assert_ptr_null(strstr(lines, "'pass'"));
+	free(lines);
+}
+END_TEST
+
+/* A statement of 16 MB and a row of 32 MB, in packets, never held. */
+START_TEST(packets_of_16_megabytes)
+{
+	const size_t most = 0xffffff;
+	struct recording r = fresh();
+	char *big = malloc(most), *lines;
+	struct drive d = { .recording = &r, .parser = &mysql_parser,
+			   .cut = 1 << 20 };
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	memset(big, 'x', most);
+	memcpy(big, "\3INSERT INTO t VALUES ('", 24);
+	packet(&r, SIDE_CLIENT, 0, big, most);
+	PACKET(&r, SIDE_CLIENT, 1, "end')");
+	REPLY(&r, 2, "\0\1\0\2\0\0\0");
+	COMMAND(&r, "\3SELECT a FROM t");
+	REPLY(&r, 1, "\1");
+	definition(&r, 2, "a", 252);
+	memset(big, 'y', most);
+	memcpy(big, "\xfe\xf5\xff\xff\1\0\0\0\0", 9);
+	packet(&r, SIDE_SERVER, 3, big, most);
+	memset(big, 'y', 9);
+	packet(&r, SIDE_SERVER, 4, big, most);
+	packet(&r, SIDE_SERVER, 5, big, 0);
+	REPLY(&r, 6, "\xfe\0\0\2\0\0\0");
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	free(big);
+	lines = drive_lines(&d);
+	ck_assert_int_eq((int)d.exchanges, 4);
+	ck_assert_int_eq((int)d.incomplete, 0);
+	ck_assert_ptr_nonnull(strstr(lines,
+				     "INSERT status=0 rows=-1 affected=1"));
+	ck_assert_ptr_nonnull(strstr(lines, " cut bytes=16777228/11"));
+	ck_assert_ptr_nonnull(strstr(lines, "SELECT status=0 rows=1 "));
+	free(lines);
+	/* The same with a hole in the middle of the row. */
+	d.gaps[0] = (struct drive_gap){ SIDE_SERVER, 5000000, 9000000 };
+	d.gap_count = 1;
+	lines = drive_lines(&d);
+	ck_assert_int_eq((int)d.exchanges, 4);
+	ck_assert_int_eq((int)d.incomplete, 1);
+	ck_assert_ptr_nonnull(strstr(lines, "SELECT status=0 rows=1 "
+					    "affected=-1"));
+	ck_assert_ptr_nonnull(strstr(lines, "incomplete missed=9000000"));
+	free(lines);
+	recording_free(&r);
+}
+END_TEST
+
+/* The request is lost, its answer is not: what was read is still told. */
+START_TEST(answer_to_a_lost_request)
+{
+	struct recording r = fresh();
+	struct drive d = { .recording = &r, .parser = &mysql_parser,
+			   .brief = true };
+	char *lines;
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\3SELECT lost");
+	REPLY(&r, 1, "\1");
+	definition(&r, 2, "secret", 253);
+	REPLY(&r, 3, "\xfe\0\0\2\0");
+	REPLY(&r, 4, "\1x");
+	REPLY(&r, 5, "\xfe\0\0\2\0");
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	d.gaps[0] = (struct drive_gap){ SIDE_CLIENT, 5, 16 };
+	d.gap_count = 1;
+	lines = drive_lines(&d);
+	ck_assert_str_eq(lines,
+		"COM_PING status=0 rows=-1 affected=-1 results=1\n"
+		"UNKNOWN status=0 rows=1 affected=-1 results=1 columns:1 "
+		"=\"secret\" incomplete missed=16\n"
+		"COM_PING status=0 rows=-1 affected=-1 results=1\n");
+	free(lines);
+	recording_free(&r);
+}
+END_TEST
+
+#define LOGIN(caps)                                                         \
+	caps "\0\0\0\1\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+
+static enum outcome outcome_after(const void *request, size_t length,
+				  uint8_t sequence, const char *reply,
+				  size_t reply_length)
+{
+	struct observer observer = { NULL, NULL, NULL };
+	void *state = mysql_parser.open(true, &observer);
+	struct recording r = fresh();
+	struct window window;
+	struct step step;
+
+	packet(&r, SIDE_CLIENT, sequence, request, length);
+	window = (struct window){ .bytes = r.bytes[SIDE_CLIENT],
+				  .length = r.length[SIDE_CLIENT] };
+	step = mysql_parser.parse(state, SIDE_CLIENT, &window);
+	ck_assert_int_eq(step.outcome, PARSE_TOOK);
+	if (reply) {
+		packet(&r, SIDE_SERVER, sequence + 1, reply, reply_length);
+		window.bytes = r.bytes[SIDE_SERVER];
+		window.length = r.length[SIDE_SERVER];
+		step = mysql_parser.parse(state, SIDE_SERVER, &window);
+		ck_assert_int_eq(step.outcome, PARSE_TOOK);
+	}
+	window.bytes = (const uint8_t *)"\x16\3\1\2\0\1\0";
+	window.length = 7;
+	step = mysql_parser.parse(state, SIDE_CLIENT, &window);
+	mysql_parser.close(state);
+	recording_free(&r);
+	return step.outcome;
+}
+
+START_TEST(encrypted_and_compressed_ends_reading)
+{
+	static const char ssl[] = LOGIN("\x85\xaa\0\0");
+	static const char compress[] = LOGIN("\xa5\xa2\0\0") "root\0";
+
+	ck_assert_int_eq(outcome_after(ssl, 32, 1, NULL, 0), PARSE_DONE);
+	ck_assert_int_eq(outcome_after(compress, sizeof(compress), 1, OK, 7),
+			 PARSE_DONE);
+}
+END_TEST
+
+/* probe() */
+
+static enum verdict probe(const void *in, size_t in_length, const void *out,
+			  size_t out_length, bool *client_out)
+{
+	struct mark marks[2] = { { in_length, 2000, 2000, 1 },
+				 { out_length, 1000, 1000, 1 } };
+	uint8_t *a = malloc(in_length + !in_length);
+	uint8_t *b = malloc(out_length + !out_length);
+	struct opening opening = {
+		.in = { .bytes = a, .length = in_length, .marks = &marks[0],
+			.mark_count = 1 },
+		.out = { .bytes = b, .length = out_length, .marks = &marks[1],
+			 .mark_count = 1 },
+		.from_start = true,
+	};
+	enum verdict verdict;
+
+	if (in_length)
+		memcpy(a, in, in_length);
+	if (out_length)
+		memcpy(b, out, out_length);
+	verdict = mysql_parser.probe(&opening, client_out);
+	free(a);
+	free(b);
+	return verdict;
+}
+
+START_TEST(probe_knows_both_roles)
+{
+	struct recording r = load(captures[_i]);
+	const uint8_t *client = r.bytes[SIDE_CLIENT];
+	const uint8_t *server = r.bytes[SIDE_SERVER];
+	size_t greeting = r.pieces[0].length, login = r.pieces[1].length;
+	bool client_out = false;
+
+	/* With the greeting, and without as inside TLS. */
+	ck_assert_int_eq(probe(server, greeting, NULL, 0, &client_out),
+			 PROBE_YES);
+	ck_assert(client_out);
+	ck_assert_int_eq(probe(NULL, 0, server, greeting, &client_out),
+			 PROBE_YES);
+	ck_assert(!client_out);
+	ck_assert_int_eq(probe(NULL, 0, client, login, &client_out),
+			 PROBE_YES);
+	ck_assert(client_out);
+	ck_assert_int_eq(probe(client, login, NULL, 0, &client_out),
+			 PROBE_YES);
+	ck_assert(!client_out);
+	for (size_t n = 1; n < 36; n++)
+		ck_assert_int_eq(probe(NULL, 0, client, n, &client_out),
+				 PROBE_MORE);
+	recording_free(&r);
+}
+END_TEST
+
+START_TEST(probe_in_mid_connection)
+{
+	static const char query[] = "\x09\0\0\0\3SELECT 1";
+	static const char count[] = "\1\0\0\1\1\x17\0\0\2\3def\0\0\0\1";
+	static const char ok[] = "\7\0\0\1\0\0\0\2\0\0\0";
+	bool client_out = false;
+
+	ck_assert_int_eq(probe(count, sizeof(count), query, 13, &client_out),
+			 PROBE_YES);
+	ck_assert(client_out);
+	ck_assert_int_eq(probe(NULL, 0, query, 13, &client_out), PROBE_MORE);
+	ck_assert_int_eq(probe(ok, 11, "\1\0\0\0\x0e", 5, &client_out),
+			 PROBE_YES);
+	ck_assert_int_eq(probe(ok, 11, "\1\0\0\0\x77", 5, &client_out),
+			 PROBE_NO);
+}
+END_TEST
+
+START_TEST(probe_refuses_others)
+{
+	static const struct {
+		const char *request, *reply;
+		size_t request_length, reply_length;
+	} others[] = {
+#define OTHER(a, b) { a, b, sizeof(a) - 1, sizeof(b) - 1 }
+		OTHER("GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		      "HTTP/1.1 200 OK\r\n"),
+		OTHER("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+		      "\0\0\6\4\0\0\0\0\0\0\3\0\0\0\x80"),
+		OTHER("\0\0\0\x17\0\3\0\0user\0bob\0\0",
+		      "R\0\0\0\x08\0\0\0\0"),
+		OTHER("Q\0\0\0\x0dSELECT 1\0", "T\0\0\0\x21\0\1?column?\0"),
+		OTHER("*1\r\n$4\r\nPING\r\n", "+PONG\r\n"),
+		OTHER("\x3a\0\0\0\1\0\0\0\0\0\0\0\xdd\7\0\0",
+		      "\x3a\0\0\0\2\0\0\0\1\0\0\0\xdd\7\0\0"),
+		OTHER("EHLO there\r\n", "220 mail.example.org ESMTP\r\n"),
+#undef OTHER
+	};
+	bool out;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		ck_assert_msg(probe(others[i].reply, others[i].reply_length,
+				    others[i].request,
+				    others[i].request_length,
+				    &out) == PROBE_NO, "a client: %zu", i);
+		ck_assert_msg(probe(others[i].request,
+				    others[i].request_length,
+				    others[i].reply, others[i].reply_length,
+				    &out) == PROBE_NO, "a server: %zu", i);
+	}
+}
+END_TEST
+
+START_TEST(probe_refuses_noise)
+{
+	uint32_t seed = 1;
+	unsigned refused = 0;
+
+	for (int round = 0; round < 20000; round++) {
+		uint8_t bytes[128];
+		bool out;
+		enum verdict verdict;
+
+		for (size_t i = 0; i < sizeof(bytes); i++) {
+			seed = seed * 1664525 + 1013904223;
+			bytes[i] = (uint8_t)(seed >> 24);
+		}
+		verdict = probe(bytes, 64, bytes + 64, 64, &out);
+		ck_assert_int_ne(verdict, PROBE_YES);
+		refused += verdict == PROBE_NO;
+	}
+	ck_assert_uint_gt(refused, 19900);
+}
+END_TEST
+
+START_TEST(registry_finds)
+{
+	ck_assert_ptr_eq(parser_find("mysql"), &mysql_parser);
+	ck_assert_ptr_null(parser_find("mysqlx"));
+	ck_assert_ptr_eq(parser_registry[0], &mysql_parser);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *s = suite_create("mysql");
+	TCase *recorded = tcase_create("recorded");
+	TCase *written = tcase_create("written");
+	TCase *probes = tcase_create("probe");
+
+	tcase_set_timeout(recorded, 300);
+	tcase_add_loop_test(recorded, captures_give_what_is_expected, 0,
+			    CAPTURE_COUNT);
+	tcase_add_loop_test(recorded, cuts_change_nothing, 0, CAPTURE_COUNT);
+	tcase_add_loop_test(recorded, client_may_be_read_first, 0,
+			    CAPTURE_COUNT);
+	tcase_add_loop_test(recorded, truncation_keeps_what_was_complete, 0,
+			    CAPTURE_COUNT);
+	tcase_add_loop_test(recorded, gap_spoils_its_own_exchange_alone, 0, 2);
+	tcase_add_loop_test(recorded, gap_is_marked, 0, 2);
+	tcase_add_loop_test(recorded, start_in_mid_connection, 0, 2);
+	suite_add_tcase(s, recorded);
+	tcase_set_timeout(written, 60);
+	tcase_add_test(written, query_attributes_are_stepped_over);
+	tcase_add_test(written, error_nobody_asked_for);
+	tcase_add_test(written, progress_is_no_error);
+	tcase_add_test(written, unknown_statement_is_said);
+	tcase_add_test(written, commands_without_a_name);
+	tcase_add_test(written, definitions_left_out_by_mysql);
+	tcase_add_test(written, column_names_hold_no_literal);
+	tcase_add_test(written, packets_of_16_megabytes);
+	tcase_add_test(written, answer_to_a_lost_request);
+	tcase_add_test(written, encrypted_and_compressed_ends_reading);
+	suite_add_tcase(s, written);
+	tcase_add_loop_test(probes, probe_knows_both_roles, 0, CAPTURE_COUNT);
+	tcase_add_test(probes, probe_in_mid_connection);
+	tcase_add_test(probes, probe_refuses_others);
+	tcase_add_test(probes, probe_refuses_noise);
+	tcase_add_test(probes, registry_finds);
+	suite_add_tcase(s, probes);
+	return s;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
