@@ -229,11 +229,11 @@ static void add_origin(struct mysql *my, const struct origin *origin)
 
 	if (name_behind(my, table).length)
 		return; /* the statement's own name of it is added */
-	if (!schema.length || same_name(schema, namespace_of(my))) {
+	if (!schema.length || same_name(schema, namespace_of(my)) ||
+	    my->names.room - start < schema.length + 1 + table.length) {
 		add_target(&my->exchange, table);
 		return;
 	}
-	/* Room was made for all: the bytes don't move. */
 	buffer_append(&my->names, schema.bytes, schema.length);
 	buffer_append(&my->names, ".", 1);
 	buffer_append(&my->names, table.bytes, table.length);
@@ -304,7 +304,8 @@ static struct span mask_alias(struct mysql *my, struct span alias)
 	size_t start = my->names.length;
 	char *out = (char *)my->names.bytes + start;
 
-	if (!alias.length || is_literal(my, alias))
+	if (!alias.length || is_literal(my, alias) ||
+	    my->names.room - start < SQL_ROOM(alias.length))
 		return (struct span){ alias.length ? "?" : NULL,
 				      alias.length ? 1 : 0 };
 	my->names.length += sql_mask(alias.bytes, alias.length, 0, out);
@@ -404,7 +405,10 @@ void mysql_describe(struct mysql *my)
 	if (!my->response.described)
 		describe_request(my, head);
 	my->exchange.target_count = my->exchange.column_count = 0;
-	/* Room for all names at once: none moves while the others come. */
+	/*
+	 * Room for all names at once, and none is appended beyond it: they
+	 * must not move while the others come.
+	 */
 	my->names.length = 0;
 	if (buffer_reserve(&my->names,
 			   SQL_ROOM(2 * my->columns.names.length) +

@@ -50,6 +50,11 @@ int build_check(const struct options *options, const struct kernel *kernel,
 		return fail(why, why_size,
 			    "this kernel refuses bpf(): no CONFIG_BPF_SYSCALL, "
 			    "or locked down (see datasnoop --doctor)");
+	if (!kernel->host_pids)
+		return fail(why, why_size,
+			    "this is a container's PID namespace: run it on "
+			    "the host, or with the host's (docker run "
+			    "--pid=host)");
 	if (!kernel->tracefs)
 		return fail(why, why_size,
 			    "tracefs is not mounted: mount -t tracefs nodev "

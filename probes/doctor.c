@@ -80,6 +80,8 @@ static void print_kernel(FILE *out, const struct kernel *kernel)
 	print_row(out, "release", kernel->release);
 	print_row(out, "capabilities",
 		  kernel->capable ? "sufficient" : "not sufficient");
+	print_row(out, "PID namespace",
+		  kernel->host_pids ? "the host's" : "a container's");
 	print_row(out, "lockdown",
 		  *kernel->lockdown ? kernel->lockdown : "not known");
 	print_row(out, "bpf system call", kernel->bpf ? "works" : "refused");
@@ -267,6 +269,10 @@ static unsigned print_missing(FILE *out, const struct kernel *kernel,
 	if (!kernel->capable && ++missing)
 		fputs("  no CAP_SYS_ADMIN, nor CAP_BPF and CAP_PERFMON: "
 		      "run it as root\n",
+		      out);
+	if (!kernel->host_pids && ++missing)
+		fputs("  a container's PID namespace: run it on the host, or "
+		      "with --pid=host\n",
 		      out);
 	if (kernel->capable && !kernel->bpf && ++missing)
 		fputs("  bpf() is refused: leave the container, or boot a "

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -143,9 +144,13 @@ static void probe_capabilities(struct kernel *kernel)
 		 capng_have_capability(CAPNG_EFFECTIVE, CAPABILITY_PERFMON));
 }
 
+/* Inode of the initial PID namespace: PROC_PID_INIT_INO, linux/proc_ns.h. */
+#define PID_NAMESPACE_INITIAL 0xEFFFFFFCU
+
 void kernel_probe(struct kernel *kernel)
 {
 	struct utsname name;
+	struct stat status;
 	char line[8];
 
 	memset(kernel, 0, sizeof(*kernel));
@@ -161,6 +166,8 @@ void kernel_probe(struct kernel *kernel)
 	kernel->btf = !access("/sys/kernel/btf/vmlinux", R_OK);
 	read_line("/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
 	kernel->stats = !strcmp(line, "1");
+	kernel->host_pids = !stat("/proc/self/ns/pid", &status) &&
+			    status.st_ino == PID_NAMESPACE_INITIAL;
 	probe_tracefs(kernel);
 	probe_capabilities(kernel);
 	probe_lockdown(kernel);

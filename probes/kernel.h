@@ -19,6 +19,7 @@ struct kernel {
 	bool syscall_tracepoints; /* syscalls:sys_enter_read is there */
 	bool btf;		/* /sys/kernel/btf/vmlinux */
 	bool capable;		/* CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON */
+	bool host_pids;		/* this is the initial PID namespace */
 	bool stats;		/* kernel.bpf_stats_enabled is on */
 	char lockdown[32];	/* "none", "integrity", ...; "": not known */
 };
