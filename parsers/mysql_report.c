@@ -317,7 +317,8 @@ static struct span resolve_column(struct mysql *my, struct span name)
 {
 	const char *dot = name.length ? memchr(name.bytes, '.', name.length) :
 					NULL;
-	struct span table = { name.bytes, dot ? (size_t)(dot - name.bytes) : 0 };
+	struct span table = { name.bytes,
+			      dot ? (size_t)(dot - name.bytes) : 0 };
 	struct span behind = name_behind(my, table);
 	size_t start = my->names.length, tail = name.length - table.length;
 

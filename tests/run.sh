@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 99
 
-FUZZ_RUNS=${FUZZ_RUNS:-20000}
+FUZZ_RUNS=${FUZZ_RUNS:-4000}
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -54,9 +54,9 @@ complete_is_right() {
 # for two seconds of it.
 overloaded() {
 	trace "$datasnoop" -j --show-values -c "$agents" --ring-mb 0.0625 "$@"
-	load_aside --name "$agents" --agents 4 --duration 6 --mix mixed \
+	load_aside --name "$agents" --agents 4 --duration 4 --mix mixed \
 		--statement-tag --truth "$work/truth"
-	wait_for [ -s "$work/truth" ]
+	wait_for [ -s "$out" ]
 	kill -STOP "$tracer"
 	sleep 2
 	kill -CONT "$tracer"
@@ -81,9 +81,9 @@ overloaded() {
 @test "after a pause that lost bytes exchanges are complete again" {
 	local resumed connections
 	trace "$datasnoop" -j --show-values -c "$agents" --ring-mb 0.125
-	load_aside --name "$agents" --agents 4 --duration 7 --rate 400 \
+	load_aside --name "$agents" --agents 4 --duration 5 --rate 400 \
 		--statement-tag --truth "$work/truth"
-	wait_for [ -s "$work/truth" ]
+	wait_for [ -s "$out" ]
 	kill -STOP "$tracer"
 	sleep 2
 	kill -CONT "$tracer"

@@ -177,17 +177,18 @@ quiet_within() {
 }
 
 @test "beyond --max-capture: an exact gap, and right bytes behind it" {
-	local transport client out
+	local transport client written
 	for transport in ring perf; do
 		start_over
 		dump_trace -c "$peer" --max-capture 131072 \
 			--transport $transport
 		play large
 		end_trace
-		out=$(find "$work/truth/large" -name '*.out' -size +1M)
-		client=$(basename "$out" .out)
+		written=$(find "$work/truth/large" -name '*.out' -size +1M)
+		client=$(basename "$written" .out)
 		[ "$(cat "$dump/$client.gaps")" = "out 131072 917504" ]
-		cmp <(head -c 131072 "$out" && tail -c 1000 "$out") \
+		cmp <(head -c 131072 "$written" &&
+			tail -c 1000 "$written") \
 			"$dump/$client.out"
 		cmp "$work/truth/large/$client.in" "$dump/$client.in"
 		account_closes
