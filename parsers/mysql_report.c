@@ -265,6 +265,10 @@ static void describe_targets(struct mysql *my, const struct command *head)
 
 	learn_namespace(my, named);
 	exchange->namespace = namespace_of(my);
+	/* The one that was asked for, also when it was refused. */
+	if (head->code == COM_INIT_DB && head->text.length)
+		exchange->namespace = (struct span){
+			(char *)head->text.bytes, head->text.length };
 	for (size_t i = 0; i < columns->origin_count; i++)
 		add_origin(my, &columns->origins[i]);
 	for (size_t i = 0; i < named; i++)
