@@ -24,7 +24,8 @@
 #define LOOK_NS		    1000000000ULL /* between looks for the dead */
 /* On a host that is busy the reader must come first, or the buffer fills. */
 #define NICE		    -10
-#define STREAM_BYTES_MAX    (4ULL << 20)   /* untaken, of one direction */
+#define STREAM_BYTES_MAX    (4ULL << 20)   /* untaken, of one direction, */
+#define STREAM_RINGS_MAX    2		   /* and what one drain may bring */
 #define STREAMS_BYTES_MAX   (256ULL << 20) /* of all */
 #define CONNECTIONS_FACTOR  4 /* of --max-connections: ended ones linger */
 
@@ -173,7 +174,10 @@ static int open_pipeline(struct tracer *tracer)
 	tracer->connections = connection_table_new(
 		&tracer->account,
 		(size_t)options->max_connections * CONNECTIONS_FACTOR,
-		STREAM_BYTES_MAX, STREAMS_BYTES_MAX);
+		STREAM_BYTES_MAX +
+			(uint64_t)options->ring_bytes * STREAM_RINGS_MAX,
+		STREAMS_BYTES_MAX +
+			(uint64_t)options->ring_bytes * STREAM_RINGS_MAX);
 	tracer->filter = filter_new(options);
 	tracer->sinks = options->json ? &json_sink : &text_sink;
 	tracer->sink = tracer->sinks->open(stdout, options->show_values);

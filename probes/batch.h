@@ -37,7 +37,7 @@ enum batch_direction {
 
 enum batch_flag {
 	BATCH_NO_OFFSET = 1, /* no connection state in the kernel: map full */
-	BATCH_FIXED = 2	     /* a padded record of the naive scheme */
+	BATCH_PEEKED = 2     /* made by user space from an accumulator */
 };
 
 /* Why bytes that a probed call moved were not delivered. */

@@ -141,6 +141,7 @@ void peek_collect(struct peek *peek, uint64_t now_ns)
 		size = error ? 0 : waiting(peek, head);
 		if (!size)
 			continue;
+		head->header.flags |= BATCH_PEEKED;
 		memcpy(peek->copies + peek->copied, &size, sizeof(size));
 		peek->copied += sizeof(size);
 		memcpy(peek->copies + peek->copied, &head->header, size);
@@ -167,6 +168,8 @@ static void end(struct peek *peek, peek_record record, void *context)
 	struct accumulator *head = value_at(peek, 1);
 	size_t size = waiting(peek, head);
 	struct batch close = head->header;
+
+	head->header.flags |= BATCH_PEEKED;
 
 	if (head->state & ACCUMULATOR_MUTED)
 		return;

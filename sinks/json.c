@@ -355,6 +355,8 @@ static int json_summary(struct sink *sink, const struct account *account)
 	put_number(sink, "capture.exchanges", account->exchanges);
 	put_number(sink, "capture.exchanges_incomplete",
 		   account->exchanges_incomplete);
+	put_number(sink, "capture.fragments_direct",
+		   account->fragments_direct);
 	put_number(sink, "capture.exchanges_mirrored",
 		   account->exchanges_mirrored);
 	put_number(sink, "capture.bytes_mirrored", account->bytes_mirrored);

@@ -110,6 +110,12 @@ static void tell_losses(FILE *file, const struct account *account)
 /* What should not be, and is said only when it is. */
 static void tell_troubles(FILE *file, const struct account *account)
 {
+	if (account->fragments_direct)
+		fprintf(file,
+			"datasnoop: %s fragment%s sent one by one: more "
+			"connections than --max-connections\n",
+			grouped(account->fragments_direct).text,
+			account->fragments_direct == 1 ? " was" : "s were");
 	if (account->bytes_mirrored)
 		fprintf(file,
 			"datasnoop: %s bytes delivered were the server's end "

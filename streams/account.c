@@ -41,7 +41,7 @@ void account_kernel(struct account *account, const struct counters *counters)
 	account->bytes_seen = counters->bytes_seen;
 	account->batches = counters->batches;
 	account->batch_bytes = counters->batch_bytes;
-	account->flushes_full = counters->direct;
+	account->fragments_direct = counters->direct;
 	account->calls_unknown = counters->unknown;
 	for (reason = 0; reason < LOSS_REASONS; reason++) {
 		account->kernel_lost[reason] = counters->lost[reason];

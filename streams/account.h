@@ -20,7 +20,7 @@ struct account {
 	uint64_t bytes_seen;  /* what those calls moved */
 	uint64_t batches;     /* BATCH_DATA records submitted */
 	uint64_t batch_bytes; /* all records submitted, headers included */
-	uint64_t flushes_full;	  /* connections map full: sent directly */
+	uint64_t fragments_direct; /* connections map full: sent directly */
 	uint64_t calls_unknown;	    /* moved a number of bytes not readable */
 	uint64_t map_bytes;	    /* kernel memory of all maps */
 	uint64_t kernel_lost[LOSS_REASONS]; /* bytes, by enum batch_loss */

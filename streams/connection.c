@@ -257,6 +257,7 @@ static struct connection *receive_data(struct connection_table *table,
 	};
 	struct connection *c;
 	struct stream *stream;
+	size_t added;
 
 	if (!entry)
 		return NULL;
@@ -266,7 +267,9 @@ static struct connection *receive_data(struct connection_table *table,
 		c->no_offsets = true;
 	if (c->no_offsets)
 		piece.offset = stream_told(stream);
-	stream_add(stream, &piece);
+	added = stream_add(stream, &piece);
+	if (batch->flags & BATCH_PEEKED)
+		table->pool.account->peeked_bytes += added;
 	stream_lose(stream, piece.offset + piece.length, batch->missed,
 		    batch->missed_cause);
 	entry_queue(table, entry);

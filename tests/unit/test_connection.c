@@ -343,12 +343,28 @@ START_TEST(a_padded_record_holds_what_it_says)
 	struct batch batch = header(BATCH_DATA, OUR_ID);
 	uint8_t record[1224] = { 0 };
 
-	batch.flags = BATCH_FIXED;
 	batch.length = 20;
 	memcpy(record, &batch, sizeof(batch));
 	ck_assert_ptr_nonnull(
 		connection_table_receive(table, record, sizeof(record)));
 	ck_assert_uint_eq(account.bytes_delivered, 20);
+}
+END_TEST
+
+START_TEST(what_was_peeked_at_is_counted_once)
+{
+	struct batch batch = header(BATCH_DATA, OUR_ID);
+	const char bytes[30] = "peeked at, then flushed";
+
+	batch.length = 20;
+	batch.flags = BATCH_PEEKED;
+	ck_assert_ptr_nonnull(give(batch, bytes));
+	ck_assert_uint_eq(account.peeked_bytes, 20);
+	batch.length = 30;
+	batch.flags = 0;
+	ck_assert_ptr_nonnull(give(batch, bytes));
+	ck_assert_uint_eq(account.peeked_bytes, 20);
+	ck_assert_uint_eq(account.bytes_delivered, 30);
 }
 END_TEST
 
@@ -571,6 +587,7 @@ int main(void)
 	tcase_add_test(tcase, endpoints_become_known_later);
 	tcase_add_test(tcase, malformed_records_are_counted);
 	tcase_add_test(tcase, a_padded_record_holds_what_it_says);
+	tcase_add_test(tcase, what_was_peeked_at_is_counted_once);
 	tcase_add_test(tcase, notes_and_libraries_make_no_connection);
 	tcase_add_test(tcase, beyond_the_bound_all_is_lost_once);
 	tcase_add_test(tcase, only_its_close_came);

@@ -758,6 +758,7 @@ static void fill_account(void)
 		.connections = 14,
 		.exchanges = 12345,
 		.exchanges_incomplete = 3,
+		.fragments_direct = 3,
 		.exchanges_mirrored = 2,
 		.bytes_mirrored = 7,
 		.bytes_unparsed = 6,
@@ -802,6 +803,7 @@ START_TEST(test_json_summary)
 		"\"capture.connections_refused\":0,"
 		"\"capture.exchanges\":12345,"
 		"\"capture.exchanges_incomplete\":3,"
+		"\"capture.fragments_direct\":3,"
 		"\"capture.exchanges_mirrored\":2,\"capture.bytes_mirrored\":7,"
 		"\"capture.bytes_unparsed\":6,\"capture.peeked_bytes\":5,"
 		"\"capture.calls_unknown\":1,\"capture.records_bad\":8,"
@@ -843,6 +845,8 @@ START_TEST(test_words)
 		" 100 no_entry\n"
 		"datasnoop: 118,000 fragments came as 1,300,000 bytes"
 		" in 1 batch\n"
+		"datasnoop: 3 fragments were sent one by one: more"
+		" connections than --max-connections\n"
 		"datasnoop: 7 bytes delivered were the server's end of"
 		" connections shown from the client's\n"
 		"datasnoop: 6 bytes delivered were of no known protocol\n"
