@@ -5,6 +5,7 @@
 # files live in $work, a directory of the test's own.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+# shellcheck disable=SC2034 # the .bats files use it
 datasnoop=${DATASNOOP:-$top/datasnoop}
 streamdump=$top/build/tests/live/streamdump
 loadgen=$top/build/tools/loadgen
@@ -248,6 +249,7 @@ stop_database() {
 know_database() {
 	# shellcheck source=/dev/null
 	. "$database/env"
+	# shellcheck disable=SC2034 # the .bats files use them
 	server_pid=$PID server_port=$PORT
 }
 
