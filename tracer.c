@@ -222,11 +222,15 @@ static void run(struct tracer *tracer)
 static int finish(struct tracer *tracer)
 {
 	struct counters counters;
+	struct rusage usage;
 	int error;
 
 	capture_stop(tracer->capture, &counters);
 	account_kernel(&tracer->account, &counters);
 	tracer->account.map_bytes = capture_memory(tracer->capture);
+	getrusage(RUSAGE_SELF, &usage);
+	tracer->account.resident_peak_bytes =
+		(uint64_t)usage.ru_maxrss * 1024;
 	connection_table_pass(tracer->connections, true, on_news, tracer);
 	if (!tracer->error)
 		tracer->error = tracer->sinks->summary(tracer->sink,

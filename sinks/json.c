@@ -367,6 +367,8 @@ static int json_summary(struct sink *sink, const struct account *account)
 	put_number(sink, "capture.parser_errors", account->parser_errors);
 	put_number(sink, "capture.memory_peak_bytes",
 		   account->memory_peak_bytes);
+	put_number(sink, "capture.resident_peak_bytes",
+		   account->resident_peak_bytes);
 	put_number(sink, "capture.map_bytes", account->map_bytes);
 	return end_object(sink, start);
 }

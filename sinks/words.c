@@ -142,6 +142,22 @@ static void tell_troubles(FILE *file, const struct account *account)
 			plural(account->parser_errors));
 }
 
+/* In MB, with one digit behind the point. */
+static double megabytes(uint64_t bytes)
+{
+	return bytes / 1048576.0;
+}
+
+static void tell_memory(FILE *file, const struct account *account)
+{
+	fprintf(file,
+		"datasnoop: memory: %.1f MB of kernel maps, %.1f MB of "
+		"streams at most, %.1f MB resident at most\n",
+		megabytes(account->map_bytes),
+		megabytes(account->memory_peak_bytes),
+		megabytes(account->resident_peak_bytes));
+}
+
 void sink_account_words(FILE *file, const struct account *account)
 {
 	tell_exchanges(file, account);
@@ -153,5 +169,6 @@ void sink_account_words(FILE *file, const struct account *account)
 		grouped(account->batch_bytes).text,
 		grouped(account->batches).text,
 		account->batches == 1 ? "" : "es");
+	tell_memory(file, account);
 	tell_troubles(file, account);
 }

@@ -22,6 +22,7 @@ struct account {
 	uint64_t batch_bytes; /* all records submitted, headers included */
 	uint64_t fragments_direct; /* connections map full: sent directly */
 	uint64_t calls_unknown;	    /* moved a number of bytes not readable */
+	uint64_t resident_peak_bytes; /* of the tracer's own process */
 	uint64_t map_bytes;	    /* kernel memory of all maps */
 	uint64_t kernel_lost[LOSS_REASONS]; /* bytes, by enum batch_loss */
 

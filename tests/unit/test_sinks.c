@@ -766,7 +766,8 @@ static void fill_account(void)
 		.calls_unknown = 1,
 		.records_bad = 8,
 		.parser_errors = 1,
-		.map_bytes = 9,
+		.resident_peak_bytes = 8 << 20,
+		.map_bytes = 9 << 20,
 	};
 }
 
@@ -809,7 +810,8 @@ START_TEST(test_json_summary)
 		"\"capture.calls_unknown\":1,\"capture.records_bad\":8,"
 		"\"capture.parser_errors\":1,"
 		"\"capture.memory_peak_bytes\":7,"
-		"\"capture.map_bytes\":9}\n");
+		"\"capture.resident_peak_bytes\":8388608,"
+		"\"capture.map_bytes\":9437184}\n");
 	free(text);
 	account.bytes_seen++;
 	text = summary_of();
@@ -845,6 +847,8 @@ START_TEST(test_words)
 		" 100 no_entry\n"
 		"datasnoop: 118,000 fragments came as 1,300,000 bytes"
 		" in 1 batch\n"
+		"datasnoop: memory: 9.0 MB of kernel maps, 0.0 MB of"
+		" streams at most, 8.0 MB resident at most\n"
 		"datasnoop: 3 fragments were sent one by one: more"
 		" connections than --max-connections\n"
 		"datasnoop: 7 bytes delivered were the server's end of"
@@ -861,7 +865,9 @@ START_TEST(test_words)
 	ck_assert_str_eq(
 		text, "datasnoop: 1 exchange on 1 connection\n"
 		      "datasnoop: 0 bytes seen = 0 delivered + 0 lost\n"
-		      "datasnoop: 0 fragments came as 0 bytes in 0 batches\n");
+		      "datasnoop: 0 fragments came as 0 bytes in 0 batches\n"
+			 "datasnoop: memory: 0.0 MB of kernel maps, 0.0 MB of"
+			 " streams at most, 0.0 MB resident at most\n");
 	free(text);
 }
 END_TEST
