@@ -305,7 +305,8 @@ int program_load(struct program *program, char **log)
 	return 0;
 }
 
-int program_fd(const struct program *program, const char *name)
+/* File descriptor of a loaded function; -1: not loaded. */
+static int program_fd(const struct program *program, const char *name)
 {
 	const char *other;
 	size_t i;

@@ -57,9 +57,6 @@ int program_map(const struct program *program, const char *name);
  */
 int program_load(struct program *program, char **log);
 
-/* File descriptor of a loaded function; -1: not loaded. */
-int program_fd(const struct program *program, const char *name);
-
 /*
  * program_attach_uprobe - one BPF function to one place in a file
  * @path: file to open; @offset: in the file; @on_return: a uretprobe

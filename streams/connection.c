@@ -505,16 +505,6 @@ size_t connection_table_count(const struct connection_table *table)
 	return HASH_COUNT(table->entries);
 }
 
-void connection_table_each(struct connection_table *table,
-			   void (*visit)(void *context, struct connection *c),
-			   void *context)
-{
-	struct entry *entry, *next;
-
-	HASH_ITER (hh, table->entries, entry, next)
-		visit(context, &entry->connection);
-}
-
 /* Order by process: qsort() comparison of struct entry pointers. */
 static int compare_processes(const void *left, const void *right)
 {

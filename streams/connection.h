@@ -88,14 +88,6 @@ struct connection *connection_table_find(struct connection_table *table,
 size_t connection_table_count(const struct connection_table *table);
 
 /*
- * connection_table_each - call visit() for every connection, which must not
- * receive a record or begin a pass
- */
-void connection_table_each(struct connection_table *table,
-			   void (*visit)(void *context, struct connection *c),
-			   void *context);
-
-/*
  * connection_table_drop_dead - the connections of processes that have ended
  * will get no more bytes, nor a BATCH_CLOSE
  *
