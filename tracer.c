@@ -111,19 +111,18 @@ static struct record record_of(const struct tracer *tracer,
 }
 
 /* An exchange was rebuilt: is it shown?  Then show it. */
-static void on_exchange(void *context, const struct connection *connection,
+static bool on_exchange(void *context, const struct connection *connection,
 			enum side traced, const struct exchange *exchange)
 {
 	struct tracer *tracer = context;
 	struct record record =
 		record_of(tracer, connection, traced, exchange);
 
-	if (!filter_passes(tracer->filter, &record))
-		return;
 	if (filter_mirrored(tracer->filter, &record))
-		tracer->account.exchanges_mirrored++;
-	else if (!tracer->error)
+		return false;
+	if (filter_passes(tracer->filter, &record) && !tracer->error)
 		tracer->error = tracer->sinks->record(tracer->sink, &record);
+	return true;
 }
 
 /* The server's end is not read where the client's, traced too, tells all. */

@@ -57,19 +57,18 @@ static void report_exchange(void *context, const struct exchange *exchange)
 {
 	struct conversation *conversation = context;
 	const struct conversation_settings *s = conversation->settings;
+	enum side traced = conversation->client_out ? SIDE_CLIENT : SIDE_SERVER;
 
-	if (conversation->muted) { /* what was begun before it was */
+	/* Muted: this one was begun before. */
+	if (conversation->muted ||
+	    (s->exchange && !s->exchange(s->context, conversation->connection,
+					 traced, exchange))) {
 		s->account->exchanges_mirrored++;
 		return;
 	}
 	s->account->exchanges++;
 	if (!exchange->complete)
 		s->account->exchanges_incomplete++;
-	if (s->exchange)
-		s->exchange(s->context, conversation->connection,
-			    conversation->client_out ? SIDE_CLIENT :
-						       SIDE_SERVER,
-			    exchange);
 }
 
 static void report_value(void *context, const struct exchange *exchange,

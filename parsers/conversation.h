@@ -32,9 +32,10 @@ struct conversation_settings {
 	size_t parser_count; /* 0: all of parser_registry */
 	/*
 	 * A finished exchange; `traced` is the side of the traced process.
-	 * Borrowed, dead after the return.  Counted already.
+	 * Borrowed, dead after the return.  False: somebody else tells the
+	 * same, so it counts as mirrored.
 	 */
-	void (*exchange)(void *context, const struct connection *connection,
+	bool (*exchange)(void *context, const struct connection *connection,
 			 enum side traced, const struct exchange *exchange);
 	/* A value as it passes (see struct observer); NULL: nobody listens. */
 	void (*value)(void *context, const struct connection *connection,

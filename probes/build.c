@@ -112,7 +112,7 @@ static int compile_from(struct attempt *attempt, enum headers_source source,
 
 static int compile(struct attempt *attempt, char *why, size_t size)
 {
-	int source = HEADERS_BUILD, last = HEADERS_BTF;
+	int source = HEADERS_BTF, last = HEADERS_KHEADERS;
 	char tried[2048] = "";
 	double start = now_s();
 

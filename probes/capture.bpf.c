@@ -9,9 +9,26 @@
  * pointer: one that the stack has grown back over is stale.  The system call
  * nested in a TLS call gives the socket.
  *
- * Loaded on 6.18; the perf-buffer variant is held to what 4.18 accepts by
+ * Loaded on 6.1, 6.12 and 6.18; the perf-buffer variant is held to what 4.18 accepts by
  * tests/unit/test_program.c.
  */
+
+/*
+ * net/sock.h brings in linux/bpf.h, which asks the size of types that
+ * libbcc's own copy of the ABI may be too old to define (0.26 with the headers
+ * of 6.12).  Under names of our own they exist whatever that copy holds; no
+ * object of theirs is ever made here.
+ */
+#define bpf_wq		unused_bpf_wq
+#define bpf_rb_root	unused_bpf_rb_root
+#define bpf_rb_node	unused_bpf_rb_node
+#define bpf_refcount	unused_bpf_refcount
+#define bpf_task_work	unused_bpf_task_work
+struct bpf_wq { u64 unused; };
+struct bpf_rb_root { u64 unused; };
+struct bpf_rb_node { u64 unused; };
+struct bpf_refcount { u64 unused; };
+struct bpf_task_work { u64 unused; };
 #include <uapi/linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/fdtable.h>

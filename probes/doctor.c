@@ -105,7 +105,7 @@ static void print_kernel(FILE *out, const struct kernel *kernel)
 /* The order is that of tracing; true when one source was there. */
 static bool print_types(FILE *out, const struct options *options)
 {
-	enum headers_source first = HEADERS_BUILD, last = HEADERS_BTF;
+	enum headers_source first = HEADERS_BTF, last = HEADERS_KHEADERS;
 	bool found = false;
 
 	if (options->kernel_headers)

@@ -10,11 +10,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/*
+ * In the order in which they are tried when none is named: BTF is the running
+ * kernel's own word, needs no package, and compiles several times as fast as
+ * a header tree.
+ */
 enum headers_source {
 	HEADERS_USER,	 /* --kernel-headers DIR */
+	HEADERS_BTF,	 /* written from /sys/kernel/btf/vmlinux */
 	HEADERS_BUILD,	 /* /lib/modules/RELEASE/build */
 	HEADERS_KHEADERS,/* /sys/kernel/kheaders.tar.xz */
-	HEADERS_BTF,	 /* written from /sys/kernel/btf/vmlinux */
 	HEADERS_SOURCES
 };
 

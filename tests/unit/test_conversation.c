@@ -180,7 +180,7 @@ static const struct parser toy = {
 static bool whole[2][EXCHANGES_MAX + 1];
 static int last_reported;
 
-static void check_exchange(void *context, const struct connection *connection,
+static bool check_exchange(void *context, const struct connection *connection,
 			   enum side traced, const struct exchange *exchange)
 {
 	int n = exchange->status;
@@ -194,15 +194,17 @@ static void check_exchange(void *context, const struct connection *connection,
 	if (exchange->complete)
 		ck_assert(whole[BATCH_IN][n]);
 	last_reported = n;
+	return true;
 }
 
-static void on_exchange(void *context, const struct connection *connection,
+static bool on_exchange(void *context, const struct connection *connection,
 			enum side traced, const struct exchange *exchange)
 {
 	ck_assert_ptr_eq(context, &settings);
 	ck_assert_uint_eq(connection->id, 1);
 	tell("%" PRId64 "%s%c ", exchange->status,
 	     exchange->complete ? "" : "?", traced == SIDE_CLIENT ? 'c' : 's');
+	return true;
 }
 
 static void on_value(void *context, const struct connection *connection,
