@@ -233,11 +233,14 @@ static void use_parser(const struct parser *parser)
 	};
 }
 
+static bool muted; /* what visit() says of it first */
+
 static void setup(void)
 {
 	account = (struct account){ 0 };
 	told[0] = '\0';
 	probes = opened = closed = 0;
+	muted = false;
 	table = connection_table_new(&account, 10, 8 << 20, 16 << 20);
 	ck_assert_ptr_nonnull(table);
 	use_parser(&toy);
@@ -250,6 +253,7 @@ static void visit(void *context, struct connection *c)
 	(void)context;
 	if (!c->conversation)
 		c->conversation = conversation_new(&settings);
+	conversation_mute(c->conversation, muted);
 	conversation_run(c->conversation, c);
 	over = conversation_over(c->conversation);
 	if (c->closed)
@@ -369,6 +373,46 @@ START_TEST(traced_is_the_server)
 	finish();
 	ck_assert_str_eq(told, "start v1=1s v2=2?s ");
 	ck_assert_uint_eq(account.exchanges_incomplete, 1);
+}
+END_TEST
+
+START_TEST(muted_it_is_silent_and_goes_on_at_the_next_message)
+{
+	begin();
+	in("REQ 1\n");
+	out("RES 1\n");
+	in("REQ 2\n"); /* begun, not told: counts as mirrored at the end */
+	pass();
+	muted = true;
+	out("RES 2\n");
+	in("REQ 3\n");
+	out("RES 3\n");
+	pass();
+	ck_assert_str_eq(told, "start 1s ");
+	ck_assert_uint_eq(account.bytes_mirrored, 18);
+	ck_assert_uint_eq(account.exchanges, 1);
+	muted = false;
+	in("REQ 4\n");
+	out("RES 4\n");
+	pass();
+	ck_assert_ptr_nonnull(strstr(told, "4s "));
+	ck_assert_ptr_null(strstr(told, "3s "));
+	ck_assert_uint_eq(account.bytes_unparsed, 0);
+}
+END_TEST
+
+START_TEST(muted_to_the_end_nothing_is_incomplete)
+{
+	begin();
+	in("REQ 1\n");
+	pass();
+	muted = true;
+	out("RES 1\n");
+	finish();
+	ck_assert_str_eq(told, "start ");
+	ck_assert_uint_eq(account.exchanges, 0);
+	ck_assert_uint_eq(account.exchanges_incomplete, 0);
+	ck_assert_uint_eq(account.exchanges_mirrored, 1);
 }
 END_TEST
 
@@ -800,6 +844,9 @@ static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, traced_is_the_client);
 	tcase_add_test(tcase, traced_is_the_server);
+	tcase_add_test(tcase,
+		       muted_it_is_silent_and_goes_on_at_the_next_message);
+	tcase_add_test(tcase, muted_to_the_end_nothing_is_incomplete);
 	tcase_add_test(tcase, pipelined_requests_wait_for_their_turn);
 	tcase_add_test(tcase, cut_anywhere);
 	tcase_add_test(tcase, a_gap_of_a_response);
