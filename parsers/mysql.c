@@ -5,142 +5,13 @@
  * Both sides' packets are counted by their headers, so a gap inside a packet
  * is skipped in step.  After any other gap a side is UNSYNCED until a packet
  * is recognised by its content (mysql_shape.c); which request a response then
- * answers is told by time: a response is never older than its request.
+ * answers is told by time (mysql_align.c).
  * No byte is kept but a message's first MESSAGE_KEPT_BYTES, and only when the
  * message does not lie whole in the window.
  */
 #include "parsers/mysql.h"
 
 #include <stdlib.h>
-
-bool buffer_reserve(struct buffer *buffer, size_t room)
-{
-	size_t size = buffer->room ? buffer->room : 64;
-	uint8_t *bytes;
-
-	if (room <= buffer->room)
-		return true;
-	while (size < room)
-		size *= 2;
-	bytes = realloc(buffer->bytes, size);
-	if (!bytes)
-		return false;
-	buffer->bytes = bytes;
-	buffer->room = size;
-	return true;
-}
-
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
-{
-	if (!length)
-		return true;
-	if (!buffer_reserve(buffer, buffer->length + length))
-		return false;
-	memcpy(buffer->bytes + buffer->length, bytes, length);
-	buffer->length += length;
-	return true;
-}
-
-void buffer_free(struct buffer *buffer)
-{
-	free(buffer->bytes);
-	*buffer = (struct buffer){ NULL, 0, 0 };
-}
-
-void buffer_reset(struct buffer *buffer)
-{
-	if (buffer->room > BUFFER_KEPT_BYTES)
-		buffer_free(buffer);
-	buffer->length = 0;
-}
-
-struct command *mysql_command_at(struct mysql *my, size_t index)
-{
-	if (index >= my->command_count)
-		return NULL;
-	return &my->commands[(my->command_first + index) % my->command_room];
-}
-
-struct command *mysql_head(struct mysql *my)
-{
-	return mysql_command_at(my, 0);
-}
-
-/* Doubles the ring, in order from index 0. */
-static bool grow_ring(struct mysql *my)
-{
-	size_t room = my->command_room ? 2 * my->command_room : 4;
-	struct command *commands;
-
-	if (room > COMMANDS_MAX)
-		return false;
-	commands = calloc(room, sizeof(*commands));
-	if (!commands)
-		return false;
-	/* All old slots move, free ones too: they hold buffers. */
-	for (size_t i = 0; i < my->command_room; i++)
-		commands[i] = my->commands[(my->command_first + i) %
-					   my->command_room];
-	free(my->commands);
-	my->commands = commands;
-	my->command_first = 0;
-	my->command_room = room;
-	return true;
-}
-
-static struct command *clear_command(struct command *command)
-{
-	struct buffer text = command->text, values = command->values;
-	struct buffer pieces = command->pieces;
-
-	buffer_reset(&text);
-	buffer_reset(&values);
-	buffer_reset(&pieces);
-	*command = (struct command){ .text = text, .values = values,
-				     .pieces = pieces };
-	return command;
-}
-
-struct command *mysql_push(struct mysql *my)
-{
-	if (my->command_count == my->command_room && !grow_ring(my))
-		return NULL;
-	my->command_count++;
-	return clear_command(mysql_command_at(my, my->command_count - 1));
-}
-
-struct command *mysql_push_front(struct mysql *my)
-{
-	if (my->command_count == my->command_room && !grow_ring(my))
-		return NULL;
-	my->command_first = (my->command_first + my->command_room - 1) %
-			    my->command_room;
-	my->command_count++;
-	return clear_command(mysql_command_at(my, 0));
-}
-
-void mysql_pop(struct mysql *my)
-{
-	if (!my->command_count)
-		return;
-	clear_command(mysql_head(my));
-	my->command_first = (my->command_first + 1) % my->command_room;
-	my->command_count--;
-}
-
-bool mysql_is_silent(const struct command *command)
-{
-	return command->code == COM_QUIT || command->code == COM_STMT_CLOSE ||
-	       command->code == COM_STMT_SEND_LONG_DATA;
-}
-
-void mysql_report_silent(struct mysql *my)
-{
-	struct command *head;
-
-	while ((head = mysql_head(my)) && mysql_is_silent(head))
-		mysql_report(my);
-}
 
 static struct step step_of(enum outcome outcome, size_t used)
 {
@@ -197,6 +68,7 @@ static void begin_packet(struct flow *flow, const struct window *window,
 		*message = (struct message){
 			.first_sequence = window->bytes[3],
 			.first_ns = window_first_ns(window, 0),
+			.sent_ns = window_last_ns(window, 0),
 			.tid = window_tid(window, 0),
 		};
 		flow->gathered.length = 0;
@@ -237,6 +109,7 @@ static struct step take_header(struct mysql *my, enum side side,
 		.wire_bytes = whole,
 		.first_ns = window_first_ns(window, 0),
 		.last_ns = window_last_ns(window, whole - 1),
+		.sent_ns = window_last_ns(window, 0),
 		.tid = window_tid(window, 0),
 	});
 	return step_of(PARSE_TOOK, whole);
@@ -273,18 +146,35 @@ static size_t first_mark(const struct window *window)
 	return window->length;
 }
 
+/* A login may go on in the bytes that the client lost. */
+static void damage_talk(struct mysql *my)
+{
+	struct command *last = mysql_command_at(my, my->command_count - 1);
+
+	if (my->command_count && (last->code == COMMAND_LOGIN ||
+				  last->code == COM_CHANGE_USER))
+		last->damaged = true;
+}
+
 static void lose_step(struct mysql *my, enum side side)
 {
 	struct command *head = mysql_head(my);
 
 	my->flows[side].place = FLOW_UNSYNCED;
 	my->flows[side].inside = false;
-	if (side == SIDE_CLIENT)
+	if (side == SIDE_CLIENT) {
+		my->client_gap = true;
+		mysql_align_settle(my, false);
+		damage_talk(my);
 		return;
-	my->response_lost = true;
+	}
+	my->response_lost = my->doubt = true;
 	my->stray_eof = false;
-	if (my->response.started && head)
-		head->damaged = true;
+	if (!my->response.started || !head || my->held)
+		return;
+	head->damaged = true;
+	if (head->pairing == PAIRING_OPEN)
+		head->pairing = PAIRING_UNSURE;
 }
 
 /* Does the client's packet continue its last request: login, file content? */
@@ -317,6 +207,8 @@ static struct step client_header(struct mysql *my, const struct window *window)
 			return step_of(PARSE_LOST, 0);
 		}
 	}
+	if (!continues_request(my, at[3]))
+		mysql_align_next(my, window);
 	if (!continues_request(my, at[3]) && !my->forced[SIDE_CLIENT] &&
 	    mysql_client_must_wait(my, at, window->length))
 		return step_of(PARSE_WAIT, 0);
@@ -371,10 +263,14 @@ static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
 	uint8_t ahead = (uint8_t)(sequence - head->last_sequence - 1);
 	bool talks = head->code == COMMAND_LOGIN ||
 		     head->code == COM_CHANGE_USER;
+	/* What is waited for would have come before another request. */
+	bool lost = my->forced[SIDE_SERVER] || my->client_gap ||
+		    mysql_command_at(my, 1);
 
 	if (my->response.phase == PHASE_FILE) {
-		if (!head->file_ended && !my->forced[SIDE_SERVER])
+		if (!head->file_ended && !lost)
 			return PARSE_WAIT;
+		head->damaged |= !head->file_ended;
 		return PARSE_TOOK;
 	}
 	if (my->response.started && sequence == (uint8_t)(flow->sequence + 1))
@@ -386,7 +282,7 @@ static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
 		return PARSE_TOOK;
 	if (!talks)
 		return PARSE_LOST;
-	if (!ahead || ahead >= 128 || my->forced[SIDE_SERVER])
+	if (!ahead || ahead >= 128 || lost)
 		return PARSE_TOOK;
 	return PARSE_WAIT;
 }
@@ -416,6 +312,11 @@ static struct step server_header(struct mysql *my, const struct window *window)
 		return take_header(my, SIDE_SERVER, window);
 	if (!my->response.started && !find_request(my, window, &step))
 		return step;
+	if (!my->response.started)
+		mysql_align_watch(my, window);
+	if (!my->response.started &&
+	    (my->doubt || mysql_head(my)->after_gap))
+		mysql_align_begin(my, window);
 	switch (check_sequence(my, at[3], at[0] | at[1] | at[2] ? at[4] : 0)) {
 	case PARSE_WAIT:
 		return step_of(PARSE_WAIT, 0);
@@ -440,19 +341,41 @@ struct shapes {
 	enum shape row, response;
 };
 
+/*
+ * Does a row stand there?  After a later request the rest of a response does
+ * not come.
+ */
+static enum shape row_at(struct mysql *my, const struct window *window,
+			 size_t at)
+{
+	size_t end = window->length, mark_end = 0;
+	enum shape shape;
+
+	for (size_t i = 0; i < window->mark_count && !my->pipelined; i++) {
+		if (mark_end > at && mysql_align_answered(
+					     my, window->marks[i].last_ns)) {
+			end = mark_end;
+			break;
+		}
+		mark_end = window_mark_end(window, i);
+	}
+	if (end > window->length)
+		end = window->length;
+	shape = mysql_shape_row(my, window->bytes + at, end - at);
+	return shape == SHAPE_SHORT && end < window->length ? SHAPE_NO : shape;
+}
+
 /* What the bytes `at` the window's offset may be, of what can come now. */
 static struct shapes shapes_at(struct mysql *my, const struct window *window,
 			       size_t at)
 {
 	struct shapes shapes = { SHAPE_NO, SHAPE_NO };
 	const struct command *next =
-		mysql_server_answered(my, window_last_ns(window, at));
+		mysql_align_answered(my, window_last_ns(window, at));
 
-	/* After a later request the rest of a response does not come. */
 	if (my->response.started && my->response.phase == PHASE_ROWS &&
 	    (!next || my->pipelined))
-		shapes.row = mysql_shape_row(my, window->bytes + at,
-					     window->length - at);
+		shapes.row = row_at(my, window, at);
 	/* Unless requests are pipelined, a response begins a batch. */
 	if (at && !my->pipelined && !is_border(window, at))
 		return shapes;
@@ -576,14 +499,16 @@ static struct step synchronise_server(struct mysql *my,
 	}
 	shapes = shapes_at(my, window, 0);
 	if (shapes.row == SHAPE_YES) {
+		mysql_head(my)->missed += my->server_missed;
+		my->server_missed = 0;
 		flow->place = FLOW_HEADER;
 		return take_header(my, SIDE_SERVER, window);
 	}
 	if (shapes.response == SHAPE_YES) {
-		if (!mysql_server_answered(my, ns))
+		if (!mysql_align_answered(my, ns))
 			return step_of(PARSE_WAIT, 0);
-		mysql_server_realign(my, ns);
 		flow->place = FLOW_HEADER;
+		mysql_align_begin(my, window);
 		return take_header(my, SIDE_SERVER, window);
 	}
 	return unsure_step(my, SIDE_SERVER, window,
@@ -606,16 +531,17 @@ static struct step synchronise_client(struct mysql *my,
 	}
 }
 
-static struct step mysql_parse(void *state, enum side side,
-			       const struct window *window)
+static struct step parse_side(struct mysql *my, enum side side,
+			      const struct window *window)
 {
-	struct mysql *my = state;
 	struct flow *flow = &my->flows[side];
 
-	if (my->done)
-		return step_of(PARSE_DONE, window->length);
-	if (!window->length)
-		return step_of(PARSE_MORE, 0);
+	if (side == SIDE_SERVER && my->held) {
+		if (!my->forced[SIDE_SERVER])
+			return step_of(PARSE_WAIT, 0);
+		my->forced[SIDE_SERVER] = false;
+		mysql_align_settle(my, false);
+	}
 	if (flow->place == FLOW_BODY)
 		return take_body(my, side, window);
 	if (flow->place == FLOW_UNSYNCED)
@@ -635,14 +561,44 @@ static struct step mysql_parse(void *state, enum side side,
 				     server_header(my, window);
 }
 
+static struct step mysql_parse(void *state, enum side side,
+			       const struct window *window)
+{
+	struct mysql *my = state;
+	struct flow *flow = &my->flows[side];
+	struct step step;
+	uint64_t ns;
+
+	if (my->done)
+		return step_of(PARSE_DONE, window->length);
+	if (!window->length)
+		return step_of(PARSE_MORE, 0);
+	if (!flow->begun && window->offset) {
+		/* What came before was dropped untold. */
+		flow->last_ns = UINT64_MAX;
+		my->doubt |= side == SIDE_SERVER;
+	}
+	flow->begun = true;
+	step = parse_side(my, side, window);
+	if (step.outcome == PARSE_TOOK) {
+		ns = window_last_ns(window, step.used - 1);
+		flow->last_ns = ns ? ns : UINT64_MAX;
+	}
+	return step;
+}
+
 static size_t mysql_resync(void *state, enum side side,
 			   const struct window *window)
 {
 	struct mysql *my = state;
+	size_t drop;
 
 	if (my->done || my->flows[side].place != FLOW_UNSYNCED)
 		return 0;
-	return find_message(my, side, window, NULL);
+	drop = find_message(my, side, window, NULL);
+	my->dropped = drop;
+	my->dropped_ns = drop ? window_last_ns(window, drop - 1) : 0;
+	return drop;
 }
 
 /* `missed` bytes of the packet that is being read will not come. */
@@ -669,6 +625,11 @@ static void mysql_gap(void *state, enum side side, uint64_t missed)
 		my->forced[side] = true;
 		return;
 	}
+	/* What resync() has dropped was there to be seen. */
+	flow->last_ns = missed == my->dropped && my->dropped_ns ?
+		my->dropped_ns : UINT64_MAX;
+	flow->begun = true;
+	my->dropped = 0;
 	if (flow->place == FLOW_BODY && missed <= flow->body_left) {
 		skip_body(my, side, missed);
 		return;

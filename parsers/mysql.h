@@ -3,6 +3,8 @@
  * mysql.h - what the files of the MySQL parser share; no other file's affair.
  *
  *   mysql.c            packets -> messages, resynchronising, the interface
+ *   mysql_queue.c      the requests that wait for their responses
+ *   mysql_align.c      which of them a response answers, and how sure that is
  *   mysql_client.c     messages of the client -> commands in a queue
  *   mysql_server.c     messages of the server -> the first command's response
  *   mysql_report.c     a command and its response -> an exchange
@@ -109,6 +111,7 @@ struct message {
 	uint8_t first_sequence, last_sequence;
 	uint64_t wire_bytes; /* headers included */
 	uint64_t first_ns, last_ns;
+	uint64_t sent_ns; /* when its first byte moved, at the latest */
 	uint64_t missed; /* bytes of it */
 	uint32_t tid;
 };
@@ -126,6 +129,9 @@ struct flow {
 	bool continues;	      /* another packet of the message follows */
 	bool inside;	      /* between two packets of a message */
 	uint8_t sequence;     /* of the last packet */
+	bool begun;	      /* a window of it has been seen */
+	uint64_t last_ns;     /* when the byte before the window moved, at the
+				 latest; UINT64_MAX: it was lost */
 	struct message message; /* as far as read; bytes unused */
 	struct buffer gathered;
 };
@@ -150,6 +156,14 @@ struct columns {
 
 struct statement;
 
+/* How sure is it that a response answers this command? */
+enum pairing {
+	PAIRING_COUNTED, /* no packet was lost since it was sure */
+	PAIRING_TIMED,	 /* their times and their neighbours' leave no other */
+	PAIRING_OPEN,	 /* what the client sends next will tell */
+	PAIRING_UNSURE
+};
+
 /* A request whose response is not finished. */
 struct command {
 	unsigned code;	     /* enum mysql_command, or another byte */
@@ -165,8 +179,12 @@ struct command {
 	uint8_t answer_sequence; /* of the first packet of its response */
 	uint8_t last_sequence; /* of the client's packets of it */
 	uint64_t request_bytes, start_ns;
+	uint64_t sent_ns; /* its first byte's, at the latest; start_ns: at the
+			     earliest */
 	uint32_t tid;
 	bool damaged;
+	bool after_gap; /* requests may have been lost right before it */
+	enum pairing pairing;
 	uint64_t missed;
 };
 
@@ -219,6 +237,13 @@ struct mysql {
 	size_t command_first, command_count, command_room;
 	bool pipelined;	  /* commands overtake responses here */
 	bool response_lost; /* server's packets are out of step */
+	bool client_gap;  /* requests may have been lost behind the last */
+	bool doubt;	  /* responses may have been lost: times must tell */
+	unsigned crowded; /* responses to go until times are trusted again */
+	bool held;	  /* the first command's response is whole, and open */
+	uint64_t answer_first_ns, answer_last_ns; /* when the response began */
+	size_t dropped;	  /* bytes that resync() told the caller to drop */
+	uint64_t dropped_ns; /* and when the last of them moved */
 	bool forced[SIDES]; /* gap(side, 0): do not wait for the other side */
 	uint64_t client_missed; /* bytes that belong to no known command */
 	uint64_t server_missed;
@@ -232,7 +257,7 @@ struct mysql {
 	char unnamed[24]; /* "COM_??? (0x2f)" */
 };
 
-/* mysql.c */
+/* mysql_queue.c */
 struct command *mysql_head(struct mysql *my);
 struct command *mysql_command_at(struct mysql *my, size_t index);
 /* A new last command, emptied; NULL: out of memory or COMMANDS_MAX. */
@@ -256,10 +281,28 @@ void mysql_agree(struct mysql *my);
 
 /* mysql_server.c */
 void mysql_server_message(struct mysql *my, const struct message *message);
+
+/* mysql_align.c */
 /* Which pending command does a response answer whose start moved at `ns`? */
-struct command *mysql_server_answered(struct mysql *my, uint64_t ns);
-/* Reports those before it, whose responses are lost. */
-void mysql_server_realign(struct mysql *my, uint64_t ns);
+struct command *mysql_align_answered(struct mysql *my, uint64_t ns);
+/*
+ * A response begins where the window does: makes the command that it answers
+ * the queue's head, reporting those before it, whose responses are lost.
+ * There must be one.
+ */
+void mysql_align_begin(struct mysql *my, const struct window *window);
+/*
+ * Several requests, or responses, moved as one: these times prove nothing, nor
+ * those of the next.  To be told of every response that begins.
+ */
+void mysql_align_watch(struct mysql *my, const struct window *window);
+#define CROWDED_RESPONSES 8 /* that must come singly, then */
+/* The response is whole: reports it, unless what comes next must tell first. */
+void mysql_align_end(struct mysql *my);
+/* A request begins here, nothing was lost between it and the last. */
+void mysql_align_next(struct mysql *my, const struct window *window);
+/* The pairing that was open is sure, or it will never be. */
+void mysql_align_settle(struct mysql *my, bool sure);
 
 /* mysql_report.c */
 void mysql_response_reset(struct mysql *my);
@@ -305,7 +348,7 @@ struct statement {
 	uint32_t id;
 	uint64_t used; /* when last: a count of uses */
 	struct buffer text;
-	bool cut;
+	bool cut, known; /* of the text */
 	uint16_t parameters;
 	struct buffer types;	/* uint16_t[parameters], as last bound */
 	struct columns columns; /* as last defined; what FETCH reads by */
@@ -320,6 +363,8 @@ struct statement *mysql_statement_add(struct mysql *my, uint32_t id,
 void mysql_statement_forget(struct mysql *my, uint32_t id);
 void mysql_statements_clear(struct mysql *my);
 void mysql_statement_reset(struct statement *statement);
+/* Requests were lost: forgets what they may have bound or sent. */
+void mysql_statements_unbind(struct mysql *my);
 /* Copies the columns of the response to the statement. */
 void mysql_statement_define(struct mysql *my, struct statement *statement);
 /* Takes the statement's columns for the response's. */

@@ -212,9 +212,10 @@ static void read_statement(struct mysql *my, struct command *command,
 		if (statement) {
 			command->parameters = statement->parameters;
 			command->text_cut = statement->cut;
-			command->text_known = buffer_append(
-				&command->text, statement->text.bytes,
-				statement->text.length);
+			command->text_known = statement->known &&
+				buffer_append(&command->text,
+					      statement->text.bytes,
+					      statement->text.length);
 		}
 		mysql_parameters(my, command, statement, message);
 		if (statement)
@@ -223,9 +224,10 @@ static void read_statement(struct mysql *my, struct command *command,
 	case COM_STMT_FETCH:
 		if (statement) {
 			command->text_cut = statement->cut;
-			command->text_known = buffer_append(
-				&command->text, statement->text.bytes,
-				statement->text.length);
+			command->text_known = statement->known &&
+				buffer_append(&command->text,
+					      statement->text.bytes,
+					      statement->text.length);
 		}
 		break;
 	case COM_STMT_SEND_LONG_DATA:
@@ -308,7 +310,11 @@ static bool is_continuation(struct mysql *my, const struct message *message)
 void mysql_client_message(struct mysql *my, const struct message *message)
 {
 	struct command *command;
+	const struct command *last =
+		mysql_command_at(my, my->command_count - 1);
 	bool login = !my->commanded && message->first_sequence;
+	bool crowded = last && message->first_ns &&
+		       message->first_ns <= last->sent_ns;
 
 	if (!login && is_continuation(my, message)) {
 		continue_command(mysql_command_at(my, my->command_count - 1),
@@ -317,12 +323,18 @@ void mysql_client_message(struct mysql *my, const struct message *message)
 	}
 	my->commanded = true;
 	command = mysql_push(my);
-	if (!command)
+	if (!command) {
+		my->client_gap = true;
 		return;
+	}
 	command->last_sequence = message->last_sequence;
 	command->answer_sequence = message->last_sequence + 1;
 	command->request_bytes = message->wire_bytes;
 	command->start_ns = message->first_ns;
+	command->sent_ns = message->sent_ns;
+	command->after_gap = my->client_gap;
+	if (my->client_gap)
+		mysql_statements_unbind(my);
 	command->tid = message->tid;
 	command->missed = message->missed;
 	command->damaged = message->holed;
@@ -334,5 +346,11 @@ void mysql_client_message(struct mysql *my, const struct message *message)
 	} else {
 		read_command(my, command, message);
 	}
+	/* What lost its first byte may be one that gets no response. */
+	command->after_gap |= command->code == COMMAND_UNKNOWN;
+	if (crowded && !mysql_is_silent(command))
+		my->crowded = CROWDED_RESPONSES;
+	if (!mysql_is_silent(command))
+		my->client_gap = command->code == COMMAND_UNKNOWN;
 	mysql_report_silent(my);
 }

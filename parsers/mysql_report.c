@@ -2,7 +2,7 @@
 /*
  * mysql_report.c - a command and its response become an exchange.
  */
-#define _GNU_SOURCE /* memrchr */
+#define _GNU_SOURCE /* memrchr, memmem */
 #include "parsers/mysql.h"
 
 #include <stdio.h>
@@ -118,6 +118,17 @@ static const char *command_name(struct mysql *my, unsigned code)
 	return my->unnamed;
 }
 
+static bool is_unsure(const struct command *head)
+{
+	return head->pairing == PAIRING_OPEN ||
+	       head->pairing == PAIRING_UNSURE;
+}
+
+static bool is_complete(const struct command *head)
+{
+	return !head->damaged && !is_unsure(head);
+}
+
 static bool is_execution(unsigned code)
 {
 	return code == COM_STMT_EXECUTE || code == COM_STMT_BULK_EXECUTE;
@@ -129,14 +140,18 @@ static bool has_statement(unsigned code)
 	       code == COM_STMT_FETCH || is_execution(code);
 }
 
+static unsigned sql_flags(const struct mysql *my)
+{
+	return my->status & STATUS_NO_BACKSLASH ? SQL_NO_BACKSLASH : 0;
+}
+
 /* The statement's two texts, its verb and its tables. */
 static void describe_statement(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
 	const char *text = (const char *)head->text.bytes;
 	size_t length = head->text.length;
-	unsigned flags = my->status & STATUS_NO_BACKSLASH ?
-				 SQL_NO_BACKSLASH : 0;
+	unsigned flags = sql_flags(my);
 
 	if (!my->description)
 		my->description = malloc(sizeof(*my->description));
@@ -175,7 +190,7 @@ static void learn_namespace(struct mysql *my, size_t named)
 {
 	const struct columns *columns = &my->columns;
 
-	if (my->namespace_known)
+	if (my->namespace_known || !is_complete(mysql_head(my)))
 		return;
 	for (size_t i = 0; i < columns->origin_count; i++) {
 		const struct origin *origin = &columns->origins[i];
@@ -273,47 +288,67 @@ static void describe_targets(struct mysql *my, const struct command *head)
 		add_origin(my, &columns->origins[i]);
 	for (size_t i = 0; i < named; i++)
 		add_named(my, my->description->tables[i]);
-	if (head->code == COM_FIELD_LIST && head->text.length)
+	if (head->code == COM_FIELD_LIST && head->text.length &&
+	    !columns->origin_count)
 		add_named(my, (struct span){ (char *)head->text.bytes,
 					     head->text.length });
 }
 
-/* Is the alias, whole, a string literal of the statement? */
-static bool is_literal(const struct mysql *my, struct span alias)
+/*
+ * Does the masked statement show that text anyway, as one token or several, or
+ * as the name in backquotes?
+ */
+static bool is_shown(const struct mysql *my, struct span text)
 {
-	const struct span *statement = &my->exchange.statement;
-	struct sql_lexer lexer;
+	struct span masked = my->exchange.masked;
+	struct sql_lexer lexer, rest;
 	struct sql_token token;
+	const char *end;
 
-	if (!statement->bytes)
+	if (!memmem(masked.bytes, masked.length, text.bytes, text.length))
 		return false;
-	lexer = sql_lexer_of(statement->bytes, statement->length, 0);
-	while ((token = sql_lexer_next(&lexer)).kind != SQL_END)
-		if (token.kind == SQL_STRING &&
-		    token.length >= alias.length + 2 &&
-		    strchr("'\"",
-			   token.at[token.length - 2 - alias.length]) &&
-		    !memcmp(token.at + token.length - 1 - alias.length,
-			    alias.bytes, alias.length))
+	lexer = sql_lexer_of(masked.bytes, masked.length, 0);
+	while ((token = sql_lexer_next(&lexer)).kind != SQL_END) {
+		if (token.kind == SQL_QUOTED &&
+		    token.length == text.length + 2 &&
+		    !memcmp(token.at + 1, text.bytes, text.length))
 			return true;
+		if ((size_t)(lexer.end - token.at) < text.length ||
+		    memcmp(token.at, text.bytes, text.length))
+			continue;
+		end = token.at + text.length;
+		for (rest = lexer; rest.at < end;)
+			sql_lexer_next(&rest);
+		if (rest.at == end)
+			return true;
+	}
 	return false;
 }
 
 /*
- * A column without origin is named after its expression, literals in it:
- * they are masked here, as no sink could tell them from a name.
+ * A column without origin is named after its expression, and after a literal
+ * by what the literal says: no sink could tell that from a name.  So nothing
+ * is shown of it that the masked statement does not show, and nothing when
+ * the statement is not known to be this one, whole.
  */
-static struct span mask_alias(struct mysql *my, struct span alias)
+static struct span mask_alias(struct mysql *my, const struct command *head,
+			      struct span alias)
 {
-	size_t start = my->names.length;
-	char *out = (char *)my->names.bytes + start;
+	struct span hidden = { alias.length ? "?" : NULL, !!alias.length };
+	struct span masked = { (char *)my->names.bytes + my->names.length, 0 };
 
-	if (!alias.length || is_literal(my, alias) ||
-	    my->names.room - start < SQL_ROOM(alias.length))
-		return (struct span){ alias.length ? "?" : NULL,
-				      alias.length ? 1 : 0 };
-	my->names.length += sql_mask(alias.bytes, alias.length, 0, out);
-	return (struct span){ out, my->names.length - start };
+	if (!alias.length || !my->exchange.masked.bytes || head->text_cut ||
+	    !head->text_known || is_unsure(head) ||
+	    my->names.room - my->names.length < SQL_ROOM(alias.length))
+		return hidden;
+	if (is_shown(my, alias))
+		return alias;
+	masked.length = sql_mask(alias.bytes, alias.length,
+				 sql_flags(my), (char *)masked.bytes);
+	if (!is_shown(my, masked))
+		return hidden;
+	my->names.length += masked.length;
+	return masked;
 }
 
 /* "alias.column" of a view as "view.column". */
@@ -335,7 +370,7 @@ static struct span resolve_column(struct mysql *my, struct span name)
 			      behind.length + tail };
 }
 
-static void describe_columns(struct mysql *my)
+static void describe_columns(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
 	const struct columns *columns = &my->columns;
@@ -348,7 +383,7 @@ static void describe_columns(struct mysql *my)
 		struct span name = span_of(&columns->names, pieces[i]);
 
 		exchange->columns[i] = pieces[i].alias ?
-			mask_alias(my, name) : resolve_column(my, name);
+			mask_alias(my, head, name) : resolve_column(my, name);
 	}
 }
 
@@ -392,7 +427,7 @@ static void describe_request(struct mysql *my, const struct command *head)
 	exchange->request_bytes = head->request_bytes;
 	exchange->start_ns = head->start_ns;
 	exchange->tid = head->tid;
-	exchange->complete = !head->damaged;
+	exchange->complete = is_complete(head);
 	exchange->missed_bytes = head->missed;
 	if (has_statement(head->code))
 		describe_statement(my, head);
@@ -418,7 +453,7 @@ void mysql_describe(struct mysql *my)
 	if (buffer_reserve(&my->names,
 			   SQL_ROOM(2 * my->columns.names.length) +
 				   SQL_ROOM(0) * EXCHANGE_COLUMNS_MAX)) {
-		describe_columns(my);
+		describe_columns(my, head);
 		describe_targets(my, head);
 	}
 	if (!my->response.described && is_execution(head->code))
@@ -447,9 +482,53 @@ static void describe_response(struct mysql *my, const struct command *head)
 	exchange->response_bytes = response->bytes;
 	exchange->first_byte_ns = response->first_ns;
 	exchange->end_ns = response->last_ns;
-	exchange->complete = !head->damaged;
+	exchange->complete = is_complete(head);
 	exchange->missed_bytes = head->missed;
 	exchange->request_bytes = head->request_bytes;
+}
+
+/* USE, in a statement, as far as it is known to have succeeded. */
+static void follow_use(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+
+	if (head->code != COM_QUERY || !exchange->masked.bytes ||
+	    !my->description->database.length)
+		return;
+	if (!exchange->status && is_complete(head)) {
+		mysql_set_namespace(my, my->description->database.bytes,
+				    my->description->database.length);
+		exchange->namespace = namespace_of(my);
+	} else if (exchange->status <= 0 && !is_complete(head)) {
+		my->namespace_known = false;
+	}
+}
+
+/*
+ * Forgets what an unsure response has taught, and what a request may have
+ * changed whose response, or whose text, is not known.
+ */
+static void distrust(struct mysql *my, const struct command *head)
+{
+	bool unsure = is_unsure(head);
+	struct statement *statement;
+
+	if (mysql_is_silent(head) || !(head->damaged || unsure))
+		return;
+	if (head->code == COMMAND_UNKNOWN ||
+	    (head->code == COM_QUERY && head->text_cut) ||
+	    head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER ||
+	    head->code == COM_INIT_DB)
+		my->namespace_known = false;
+	if (unsure && head->code == COM_STMT_PREPARE)
+		mysql_statement_forget(my, my->response.statement_id);
+	statement = NULL;
+	if (head->code == COM_STMT_PREPARE && my->response.started)
+		statement = mysql_statement_find(my, my->response.statement_id);
+	else if (is_execution(head->code))
+		statement = mysql_statement_find(my, head->statement_id);
+	if (statement)
+		mysql_columns_clear(&statement->columns);
 }
 
 static void report_one(struct mysql *my)
@@ -459,14 +538,13 @@ static void report_one(struct mysql *my)
 
 	if (!head)
 		return;
+	my->held = false;
+	if (head->after_gap && !my->response.started)
+		my->namespace_known = false;
+	distrust(my, head);
 	mysql_describe(my);
 	describe_response(my, head);
-	if (head->code == COM_QUERY && exchange->masked.bytes &&
-	    exchange->status == 0 && my->description->database.length) {
-		mysql_set_namespace(my, my->description->database.bytes,
-				    my->description->database.length);
-		exchange->namespace = namespace_of(my);
-	}
+	follow_use(my, head);
 	if (my->observer && my->observer->exchange)
 		my->observer->exchange(my->observer->context, exchange);
 	mysql_pop(my);

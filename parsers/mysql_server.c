@@ -33,39 +33,6 @@ void mysql_response_reset(struct mysql *my)
 	mysql_columns_clear(&my->columns);
 }
 
-struct command *mysql_server_answered(struct mysql *my, uint64_t ns)
-{
-	struct command *command, *answered = NULL;
-	size_t i = my->response.started ? 1 : 0;
-
-	for (; (command = mysql_command_at(my, i)); i++) {
-		if (mysql_is_silent(command) || (ns && command->start_ns > ns))
-			continue;
-		answered = command;
-		/* Who pipelines may be answered the next; who does not, the
-		 * last. */
-		if (my->pipelined || !ns)
-			break;
-	}
-	return answered;
-}
-
-void mysql_server_realign(struct mysql *my, uint64_t ns)
-{
-	const struct command *answered = mysql_server_answered(my, ns);
-	struct command *head;
-
-	while ((head = mysql_head(my)) && head != answered) {
-		if (!mysql_is_silent(head)) {
-			head->damaged = true;
-			head->missed += my->server_missed;
-			my->server_missed = 0;
-		}
-		mysql_report(my);
-	}
-	my->server_missed = 0;
-}
-
 /* Session-track data at the end of an OK: is there a new database in it? */
 static void read_session_track(struct mysql *my, struct cursor c)
 {
@@ -109,22 +76,18 @@ static void end_login(struct mysql *my, const struct command *login)
 
 static void end_response(struct mysql *my)
 {
-	struct command *head = mysql_head(my), *next;
-	struct response *response = &my->response;
+	struct command *head = mysql_head(my);
 
-	if (response->failed) {
-		mysql_report(my);
-		return;
+	if (!my->response.failed) {
+		my->response.status = 0;
+		if (head->code == COMMAND_LOGIN ||
+		    head->code == COM_CHANGE_USER)
+			end_login(my, head);
+		if (head->code == COM_INIT_DB)
+			mysql_set_namespace(my, head->text.bytes,
+					    head->text.length);
 	}
-	response->status = 0;
-	if (head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER)
-		end_login(my, head);
-	if (head->code == COM_INIT_DB)
-		mysql_set_namespace(my, head->text.bytes, head->text.length);
-	next = mysql_command_at(my, 1);
-	if (next && next->start_ns && next->start_ns < response->last_ns)
-		my->pipelined = true;
-	mysql_report(my);
+	mysql_align_end(my);
 }
 
 /* A result set or an OK is complete; do others follow? */
@@ -585,7 +548,7 @@ static void read_headless(struct mysql *my)
 		break;
 	default:
 		/* What the response is was in those bytes. */
-		mysql_report(my);
+		mysql_align_end(my);
 	}
 }
 
@@ -669,7 +632,7 @@ void mysql_server_message(struct mysql *my, const struct message *message)
 		return;
 	}
 	if (!message->first_sequence && !my->greeted && message->kept &&
-	    message->bytes[0] == 10 && head->code == COMMAND_LOGIN) {
+	    message->bytes[0] == 10 && !response->started) {
 		read_greeting(my, message);
 		return;
 	}

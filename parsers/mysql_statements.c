@@ -99,8 +99,10 @@ struct statement *mysql_statement_add(struct mysql *my, uint32_t id,
 	statement->id = all->last_id = id;
 	statement->used = ++all->uses;
 	statement->cut = prepare->text_cut;
-	buffer_append(&statement->text, prepare->text.bytes,
-		      prepare->text.length);
+	/* Half a statement, its end lost, would name the wrong things. */
+	statement->known = !(prepare->damaged && prepare->text_cut) &&
+			   buffer_append(&statement->text, prepare->text.bytes,
+					 prepare->text.length);
 	all->slots[all->count++] = statement;
 	return statement;
 }
@@ -132,6 +134,16 @@ void mysql_statement_reset(struct statement *statement)
 	for (unsigned i = 0; i < statement->long_count; i++)
 		buffer_reset(&statement->long_data[i].bytes);
 	statement->long_count = 0;
+}
+
+void mysql_statements_unbind(struct mysql *my)
+{
+	struct statements *all = my->statements;
+
+	for (size_t i = 0; all && i < all->count; i++) {
+		mysql_statement_reset(all->slots[i]);
+		all->slots[i]->types.length = 0;
+	}
 }
 
 static void copy_buffer(struct buffer *to, const struct buffer *from)

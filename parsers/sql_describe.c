@@ -396,8 +396,13 @@ static void on_expected(struct describe *d)
 static void open_parenthesis(struct describe *d, const struct sql_token *before)
 {
 	struct level level = { .function = is_from_function(before) };
-	struct level *outer = &d->levels[d->depth];
+	struct level *outer;
 
+	if (d->depth >= DEPTH_MAX) {
+		d->depth++;
+		return;
+	}
+	outer = &d->levels[d->depth];
 	if (outer->expect == EXPECT_TABLE) {
 		level.expect = EXPECT_TABLE;
 		level.list = true;

@@ -324,7 +324,7 @@ secrets() {
 @test "values are masked, in JSON, in the table, and on standard error" {
 	local shape
 	name_client
-	for shape in -j -q; do
+	for shape in -j --verbose; do
 		session "masked$shape"
 		trace "$datasnoop" $shape -vv -c "$client" 2>&1
 		secrets

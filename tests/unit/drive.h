@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "parsers/parser.h"
+#include "parsers/sql.h"
 
 #define DRIVE_GAPS_MAX 16
 #define DRIVE_NUDGES_MAX 8
@@ -156,6 +157,16 @@ static inline void drive_list(FILE *out, const char *name,
 		drive_text(out, "", spans[i]);
 }
 
+/* No literal in quotes is left in what may be shown. */
+static inline void drive_masked(struct span masked)
+{
+	struct sql_lexer lexer = sql_lexer_of(masked.bytes, masked.length, 0);
+	struct sql_token token;
+
+	while ((token = sql_lexer_next(&lexer)).kind != SQL_END)
+		DRIVE_LAW(token.kind != SQL_STRING);
+}
+
 static inline void drive_exchange(void *context, const struct exchange *e)
 {
 	struct drive *d = context;
@@ -168,6 +179,8 @@ static inline void drive_exchange(void *context, const struct exchange *e)
 	DRIVE_LAW(e->column_count <= EXCHANGE_COLUMNS_MAX);
 	DRIVE_LAW(e->column_count <= e->columns_total);
 	DRIVE_LAW(e->parameter_count <= EXCHANGE_PARAMETERS_MAX);
+	if (e->masked.bytes)
+		drive_masked(e->masked);
 	if (!out)
 		return;
 	fprintf(out, "%s status=%" PRId64 "%s", e->operation, e->status,
@@ -488,6 +501,8 @@ static inline void drive_run(struct drive *d)
 	if (goes_on)
 		drive_pump(d, true);
 	d->parser->close(d->state);
+	/* Each has a packet, of four bytes at least. */
+	DRIVE_LAW(4 * d->exchanges <= r->length[0] + r->length[1]);
 }
 
 /* drive_run with the lines in a string, the caller's to free. */

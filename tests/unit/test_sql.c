@@ -226,6 +226,27 @@ START_TEST(cut_anywhere)
 }
 END_TEST
 
+/* Deeper than is looked at, and back: what follows is seen again. */
+START_TEST(parentheses_of_any_depth)
+{
+	static struct sql_description d;
+	char text[1024];
+
+	for (int depth = 1; depth < 300; depth++) {
+		char *at = mempcpy(text, "SELECT ", 7);
+
+		memset(at, '(', (size_t)depth);
+		at += depth;
+		*at++ = '1';
+		memset(at, ')', (size_t)depth);
+		at = mempcpy(at + depth, " FROM t", 7);
+		sql_describe(&d, text, (size_t)(at - text), 0);
+		ck_assert_int_eq((int)d.table_count, 1);
+		ck_assert_int_eq(*d.tables[0].bytes, 't');
+	}
+}
+END_TEST
+
 /* Any bytes at all stay within the room that is asked for. */
 START_TEST(room_is_enough)
 {
@@ -268,6 +289,7 @@ int main(void)
 	tcase_add_test(c, names_the_database_used);
 	tcase_add_test(c, backslash_by_mode);
 	tcase_add_test(c, cut_anywhere);
+	tcase_add_test(c, parentheses_of_any_depth);
 	tcase_add_test(c, room_is_enough);
 	suite_add_tcase(s, c);
 	srunner_run_all(runner, CK_ENV);
