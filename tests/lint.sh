@@ -11,7 +11,7 @@ complain() {
 }
 
 shellcheck -x tools/*.sh tests/*.sh tests/live/*.bash || status=1
-groff -man -ww -Tutf8 man/datasnoop.8 >/dev/null 2>/tmp/lint.$$ ||
+groff -t -man -ww -Tutf8 man/datasnoop.8 >/dev/null 2>/tmp/lint.$$ ||
 	status=1
 [ ! -s /tmp/lint.$$ ] || complain "groff: $(cat /tmp/lint.$$)"
 rm -f /tmp/lint.$$

@@ -212,6 +212,14 @@ class Datasnoop(Process):
         return record
 
 
+def link_of(path):
+    """Where a link leads to; "" when it has gone meanwhile."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 class Sslsniff(Process):
     """bcc's sslsniff, which prints an event a call of the TLS library."""
 
@@ -224,8 +232,8 @@ class Sslsniff(Process):
     def is_ready(self):
         """It does not say; so: no new probe has appeared for a second."""
         fds = pathlib.Path(f"/proc/{self.process.pid}/fd")
-        count = sum(1 for fd in fds.iterdir() if os.path.islink(fd) and
-                    os.readlink(fd) == "anon_inode:[perf_event]")
+        count = sum(1 for fd in fds.iterdir()
+                    if link_of(fd) == "anon_inode:[perf_event]")
         if count != self.probes[0]:
             self.probes = (count, time.monotonic())
         return count > 0 and time.monotonic() - self.probes[1] > 1
