@@ -255,7 +255,9 @@ static int trace(struct tracer *tracer)
 		fprintf(stderr, "datasnoop: %s\n", text);
 		return 1;
 	}
-	setpriority(PRIO_PROCESS, 0, NICE); /* not allowed: then without */
+	if (setpriority(PRIO_PROCESS, 0, NICE))
+		on_warning(tracer, "no right to raise its priority: where the "
+				   "host is busy more may be lost");
 	if (privileges_drop())
 		on_warning(tracer, "privileges could not be dropped");
 	if (!tracer->options.quiet) {
