@@ -215,6 +215,7 @@ void attach_process(struct attach *attach, pid_t pid)
 
 void attach_host(struct attach *attach)
 {
+	library_scan_installed(on_library, attach);
 	library_scan_all(on_library, attach);
 }
 

@@ -29,6 +29,7 @@ int attach_tracepoints(struct attach *attach, char *why, size_t why_size);
  * file once.  A library that can't be probed is one warning.
  */
 void attach_process(struct attach *attach, pid_t pid);
+/* All processes', and the host's own whether mapped or not. */
 void attach_host(struct attach *attach);
 
 /* Functions probed, and the libraries that they are in. */

@@ -148,6 +148,8 @@ static int note_library(void *context, const struct library *library)
 		entry->library = *library;
 		inventory->entries[inventory->count++] = entry;
 	}
+	if (library->pid == getpid()) /* library_scan_installed() maps it */
+		return 0;
 	if (entry->pid_count < PIDS_MAX)
 		entry->pids[entry->pid_count] = library->pid;
 	entry->pid_count++;
@@ -157,6 +159,8 @@ static int note_library(void *context, const struct library *library)
 static void print_processes(FILE *out, const struct entry *entry)
 {
 	fputs("    mapped by", out);
+	if (!entry->pid_count)
+		fputs(" no process yet", out);
 	for (unsigned i = 0; i < entry->pid_count && i < PIDS_MAX; i++) {
 		char path[64], comm[64] = "gone";
 		FILE *file;
@@ -240,8 +244,10 @@ static void print_libraries(FILE *out, const struct options *options)
 		return;
 	for (unsigned i = 0; i < options->pid_count; i++)
 		library_scan_process(options->pids[i], note_library, inventory);
-	if (!options->pid_count)
+	if (!options->pid_count) {
+		library_scan_installed(note_library, inventory);
 		library_scan_all(note_library, inventory);
+	}
 	for (unsigned i = 0; i < inventory->count; i++) {
 		traced += print_library(out, inventory->entries[i],
 					options->placement);

@@ -17,9 +17,11 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <gelf.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -627,6 +629,57 @@ int library_scan_process(pid_t pid,
 	struct scan scan = { .pid = pid, .found = found, .context = context };
 	int result = scan_process(&scan);
 
+	return result < 0 ? result : 0;
+}
+
+/* One page of a file, mapped as a loader would map its code; NULL: can't. */
+static void *map_page(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+	void *page = MAP_FAILED;
+
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &status) && S_ISREG(status.st_mode))
+		page = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return page == MAP_FAILED ? NULL : page;
+}
+
+/*
+ * The device and inode by which a file is known are those of /proc/PID/maps,
+ * which on some filesystems are not stat()'s: so the file is mapped here,
+ * and looked for as in any process.  The page is never touched.
+ */
+int library_scan_installed(int (*found)(void *context,
+					const struct library *library),
+			   void *context)
+{
+	static const char *const patterns[] = {
+		"/usr/lib/libssl*.so*",	      "/usr/lib/*/libssl*.so*",
+		"/usr/lib64/libssl*.so*",     "/usr/local/lib/libssl*.so*",
+		"/usr/local/lib/*/libssl*.so*", "/usr/local/lib64/libssl*.so*",
+		"/usr/local/ssl/lib*/libssl*.so*", "/opt/*/lib/libssl*.so*",
+		"/opt/*/lib64/libssl*.so*",
+	};
+	int flags = GLOB_NOSORT, result = 0;
+	glob_t files = { 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+		glob(patterns[i], flags, NULL, &files);
+		flags |= GLOB_APPEND;
+	}
+	for (i = 0; i < files.gl_pathc && result <= 0; i++) {
+		void *page = map_page(files.gl_pathv[i]);
+
+		if (!page)
+			continue;
+		result = library_scan_process(getpid(), found, context);
+		munmap(page, 1);
+	}
+	globfree(&files);
 	return result < 0 ? result : 0;
 }
 

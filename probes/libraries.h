@@ -70,6 +70,15 @@ int library_scan_process(pid_t pid,
 			 int (*found)(void *context, const struct library *library),
 			 void *context);
 
+/*
+ * library_scan_installed - the same for the libraries in the host's usual
+ * library directories, whether a process has mapped them or not: a process
+ * that will is then seen from its first byte on.  pid is this process.
+ */
+int library_scan_installed(int (*found)(void *context,
+					const struct library *library),
+			   void *context);
+
 /* library_scan_process for each process of the host; the number scanned. */
 int library_scan_all(int (*found)(void *context, const struct library *library),
 		     void *context);

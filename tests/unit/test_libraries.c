@@ -378,6 +378,35 @@ static int search(void *context, const struct library *found)
 	return searched->answer;
 }
 
+static int search_inode(void *context, const struct library *found)
+{
+	struct search *searched = context;
+
+	if (found->inode == searched->library.inode)
+		searched->times++;
+	return 0;
+}
+
+/* The system's own is found though no process has it mapped, nor this one. */
+START_TEST(test_scan_installed)
+{
+	struct search searched = { 0 };
+	struct stat status;
+
+	if (stat(system_library, &status))
+		return;
+	searched.library.inode = status.st_ino;
+	ck_assert_int_eq(library_scan_process(getpid(), search_inode,
+					      &searched), 0);
+	ck_assert_uint_eq(searched.times, 0);
+	ck_assert_int_eq(library_scan_installed(search_inode, &searched), 0);
+	ck_assert_uint_ge(searched.times, 1);
+	searched.times = 0;
+	library_scan_process(getpid(), search_inode, &searched);
+	ck_assert_uint_eq(searched.times, 0);
+}
+END_TEST
+
 /* A copy under a name that is hard to read, mapped by this process. */
 START_TEST(test_scan)
 {
@@ -543,6 +572,7 @@ int main(void)
 	tcase_add_test(tcase, test_tiny_corrupt);
 	tcase_add_test(tcase, test_truncated);
 	tcase_add_test(tcase, test_corrupt);
+	tcase_add_test(tcase, test_scan_installed);
 	tcase_add_test(tcase, test_scan);
 	tcase_add_test(tcase, test_scan_replaced);
 	tcase_add_test(tcase, test_scan_covered);
