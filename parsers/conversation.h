@@ -67,7 +67,7 @@ bool conversation_over(const struct conversation *conversation);
 enum side conversation_traced(const struct conversation *conversation);
 
 /*
- * conversation_mute - do not parse for now: somebody else tells the same
+ * conversation_mute - stop or resume parsing: somebody else tells the same
  *
  * Bytes are dropped and counted in bytes_mirrored.  Unmuted, the conversation
  * goes on at the next message.

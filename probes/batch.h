@@ -5,7 +5,7 @@
  * Compiled by libbcc for the kernel side and by the C compiler for the user
  * side: fixed-width types, host byte order, no holes, no pointers, no
  * bit-fields.  A record is a struct batch and the `length` bytes behind it;
- * nothing else ever leaves the kernel.
+ * nothing else leaves the kernel (but padding in the naive scheme, unread).
  */
 #ifndef DATASNOOP_PROBES_BATCH_H
 #define DATASNOOP_PROBES_BATCH_H
