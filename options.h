@@ -30,7 +30,7 @@ struct options {
 	/* which exchanges to show */
 	bool errors_only;	/* -x */
 	double min_ms;		/* --min-ms; 0: all */
-	bool both_ends;		/* the server's side too where the client's is shown */
+	bool both_ends;		/* the server's side too, the client's shown */
 	bool show_values;
 	/* how long */
 	double duration_s; /* -d; 0: until a signal */

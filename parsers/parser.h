@@ -79,12 +79,14 @@ struct parser {
 	enum verdict (*probe)(const struct opening *opening, bool *client_out);
 	/* A connection's state; NULL when out of memory. */
 	void *(*open)(bool from_start, const struct observer *observer);
-	struct step (*parse)(void *state, enum side side, const struct window *window);
+	struct step (*parse)(void *state, enum side side,
+			     const struct window *window);
 	/*
 	 * After LOST or a gap: bytes to drop until a message may begin again;
 	 * >= 0 and <= window->length (0: begin here; length: none in here).
 	 */
-	size_t (*resync)(void *state, enum side side, const struct window *window);
+	size_t (*resync)(void *state, enum side side,
+			 const struct window *window);
 	/* `missed` bytes of this side will never come (0: see above). */
 	void (*gap)(void *state, enum side side, uint64_t missed);
 	/* The connection has ended: reports what is pending, frees the state. */

@@ -185,7 +185,7 @@ static __always_inline void lose(void *ctx, struct counters *count,
 }
 
 /*
- * take - copy `length` user bytes behind what waits.  0, or not 0: not readable.
+ * take - copy `length` user bytes behind what waits.  0; not 0: not readable.
  */
 static __always_inline int take(struct connection_value *value, u64 length,
 				u64 from)

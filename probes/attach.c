@@ -164,7 +164,8 @@ __attribute__((format(printf, 2, 3))) static void warn(struct attach *attach,
 }
 
 /* The functions of one library.  0 or -errno, one warning. */
-static int attach_functions(struct attach *attach, const struct library *library)
+static int attach_functions(struct attach *attach,
+			    const struct library *library)
 {
 	int function, error = 0;
 

@@ -9,8 +9,8 @@
  * pointer: one that the stack has grown back over is stale.  The system call
  * nested in a TLS call gives the socket.
  *
- * Loaded on 6.1, 6.12 and 6.18; the perf-buffer variant is held to what 4.18 accepts by
- * tests/unit/test_program.c.
+ * Loaded on 6.1, 6.12 and 6.18; the perf-buffer variant is held to what 4.18
+ * accepts by tests/unit/test_program.c.
  */
 
 /*
@@ -374,7 +374,8 @@ static __always_inline void hand_over(struct pt_regs *ctx,
 		large->connection = value->head.header.connection;
 		large->flags = 0;
 	} else {
-		large->connection = (key->tgid << 40 ^ key->object) | 1ULL << 63;
+		large->connection = 1ULL << 63 |
+				    (key->tgid << 40 ^ key->object);
 		large->flags = BATCH_NO_OFFSET;
 	}
 	tails.call(ctx, 0);

@@ -8,7 +8,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,17 +46,6 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-__attribute__((format(printf, 3, 4))) static int fail(char *why, size_t size,
-						      const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(why, size, format, arguments);
-	va_end(arguments);
-	return -EINVAL;
 }
 
 /* The sum over all CPUs of what the kernel counts. */
@@ -157,23 +145,28 @@ static int open_channels(struct capture *capture, char *why, size_t size)
 {
 	const struct options *options = capture->options;
 	struct program *program = capture->program;
+	int error;
 
 	capture->transport =
 		transport_open(program_map(program, "events"), capture->ring,
 			       options->ring_bytes, on_record, capture);
-	if (!capture->transport)
-		return fail(why, size, "%s buffer of %u KiB: %s",
-			    capture->ring ? "ring" : "perf",
-			    options->ring_bytes / 1024, strerror(errno));
+	if (!capture->transport) {
+		error = errno ? -errno : -EIO;
+		snprintf(why, size, "%s buffer of %u KiB: %s",
+			 capture->ring ? "ring" : "perf",
+			 options->ring_bytes / 1024, strerror(-error));
+		return error;
+	}
 	capture->peek = peek_new(program_map(program, "connections"),
 				 sizeof(struct accumulator) +
 					 options->buffer_size,
 				 options->flush_size);
 	capture->watcher = watcher_new(program_map(program, "judged"));
 	capture->attach = attach_new(program, options, &capture->events);
-	if (!capture->peek || !capture->watcher || !capture->attach)
-		return fail(why, size, "out of memory");
-	return 0;
+	if (capture->peek && capture->watcher && capture->attach)
+		return 0;
+	snprintf(why, size, "out of memory");
+	return -ENOMEM;
 }
 
 int capture_open(struct capture **opened, const struct options *options,
@@ -184,8 +177,10 @@ int capture_open(struct capture **opened, const struct options *options,
 	int error;
 
 	*opened = NULL;
-	if (!capture)
-		return fail(why, why_size, "out of memory");
+	if (!capture) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
 	capture->options = options;
 	capture->events = *events;
 	/* First: before 5.11 what is probed counts as locked memory too. */
