@@ -29,10 +29,11 @@ Q :=
 say =
 endif
 
-PACKAGES := libelf capstone libbpf libcap-ng yajl
+PACKAGES := libelf capstone libbpf libcap-ng yajl libpcap libnghttp2 zlib \
+	    libbrotlidec libzstd liblz4 libbson-1.0
 # Expanded late: `make check` on a bare machine installs pkg-config first.
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
-PACKAGE_LIBS   = -lbcc $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+PACKAGE_LIBS   = -lbcc -lpg_query -lsnappy $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 WARNINGS   := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes \
 	      -Wmissing-prototypes -Wparentheses
@@ -101,7 +102,8 @@ build/fuzz/%: tests/fuzz/%.c $(SOURCES) $(sort $(wildcard */*.h tests/*/*.h))
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)$(CLANG) -std=gnu11 -I. -D_GNU_SOURCE= -g -O1 \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $< $(filter parsers/%.c streams/%.c,$(SOURCES))
+		$(PACKAGE_CFLAGS) -o $@ $< \
+		$(filter parsers/%.c streams/%.c,$(SOURCES)) $(PACKAGE_LIBS)
 
 tools: $(TOOLS) $(LIVE_TESTS)
 

@@ -3,7 +3,8 @@
  * cursor.h - read a message's fields without ever leaving it.
  *
  * A read past the end sets `bad`, yields zeros, and stays bad: a parser reads
- * a whole record and asks once.  Byte order is little-endian, as MySQL's.
+ * a whole record and asks once.  cursor_uint() is little-endian, as MySQL's
+ * and MongoDB's integers, cursor_uint_be() is in network order.
  */
 #ifndef DATASNOOP_PARSERS_CURSOR_H
 #define DATASNOOP_PARSERS_CURSOR_H
@@ -55,6 +56,25 @@ static inline uint64_t cursor_uint(struct cursor *c, unsigned bytes)
 	return value;
 }
 
+/* The same with its most significant byte first. */
+static inline uint64_t cursor_uint_be(struct cursor *c, unsigned bytes)
+{
+	const uint8_t *at = cursor_take(c, bytes);
+	uint64_t value = 0;
+
+	for (unsigned i = 0; at && i < bytes; i++)
+		value = value << 8 | at[i];
+	return value;
+}
+
+/* `length` bytes as a span; bytes NULL when short. */
+static inline struct span cursor_span(struct cursor *c, uint64_t length)
+{
+	const uint8_t *at = cursor_take(c, length);
+
+	return (struct span){ (const char *)at, at ? (size_t)length : 0 };
+}
+
 /* A length-encoded integer; 0xfb (NULL) and 0xff are bad. */
 static inline uint64_t cursor_lenenc(struct cursor *c)
 {
@@ -75,10 +95,7 @@ static inline uint64_t cursor_lenenc(struct cursor *c)
 /* A string behind its length-encoded length; bytes NULL when bad. */
 static inline struct span cursor_string(struct cursor *c)
 {
-	uint64_t length = cursor_lenenc(c);
-	const uint8_t *at = cursor_take(c, length);
-
-	return (struct span){ (const char *)at, at ? (size_t)length : 0 };
+	return cursor_span(c, cursor_lenenc(c));
 }
 
 /* A string up to a NUL, which is taken too; bad when there is none. */

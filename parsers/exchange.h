@@ -17,16 +17,51 @@
 #define EXCHANGE_PARAMETERS_MAX 256  /* parameters decoded of one execution */
 #define STATEMENT_BYTES_MAX 65536    /* of a statement kept; the rest is cut */
 #define VALUE_BYTES_MAX 4096	     /* of a value handed on */
+#define EXCHANGE_ATTRIBUTES_MAX 96   /* a protocol's own fields */
 
 struct span {
 	const char *bytes; /* not terminated; NULL: not known */
 	size_t length;
 };
 
+/* What a record's keys begin with: those of OpenTelemetry differ so far. */
+enum exchange_family {
+	FAMILY_DATABASE, /* db.system.name, db.operation.name, ... */
+	FAMILY_OTHER	 /* network.protocol.name; the rest are attributes */
+};
+
+enum attribute_kind {
+	ATTRIBUTE_TEXT,
+	ATTRIBUTE_NUMBER,
+	ATTRIBUTE_REAL,
+	ATTRIBUTE_BOOL
+};
+
+/* A field that one protocol has, under its key in JSON. */
+struct attribute {
+	const char *key; /* static; the same key again makes a list */
+	enum attribute_kind kind;
+	bool value; /* holds payload: shown with --show-values only */
+	struct span text;
+	int64_t number; /* of a bool: 0 or 1 */
+	double real;
+};
+
 struct exchange {
-	const char *system;	/* "mysql": the parser's name, static */
-	const char *operation;	/* "SELECT", "COM_PING"; upper case; never NULL */
-	struct span statement;	/* as sent, with its literals; NULL: none */
+	const char *system;	/* "mysql": the protocol, static */
+	enum exchange_family family;
+	/* What the protocol carries: "llm", "grpc"; static; NULL: itself. */
+	const char *application;
+	/* "SELECT", "COM_PING", "GET"; as the protocol spells it; never NULL */
+	const char *operation;
+	/* What it is about, where there is no statement: a key, a name. */
+	struct span subject;
+	bool prepares;		/* the statement is prepared, not executed */
+	/*
+	 * The request in one text: as sent, with its literals; NULL: none.
+	 * Of FAMILY_OTHER what a line of text shows, in JSON it has no key.
+	 */
+	struct span statement;
 	struct span masked;	/* the statement with its literals as `?` */
 	bool statement_cut;	/* longer than STATEMENT_BYTES_MAX */
 	bool statement_known;	/* false: an execution of a statement prepared
@@ -42,6 +77,7 @@ struct exchange {
 	size_t parameter_count;
 	bool failed;
 	int64_t status;		/* protocol's error code; 0 success; -1 unknown */
+	struct span status_name; /* a code that is a word: "WRONGTYPE" */
 	struct span sqlstate;	/* five characters, of an error */
 	struct span message;	/* the server's error text */
 	int64_t rows;		/* returned; -1: no result set */
@@ -55,6 +91,37 @@ struct exchange {
 	uint32_t tid;		/* thread that moved the request */
 	bool complete;		/* no byte of it is missing */
 	uint64_t missed_bytes;	/* known to be missing from it */
+	struct attribute attributes[EXCHANGE_ATTRIBUTES_MAX];
+	size_t attribute_count;
 };
+
+/* A string of C as a span; NULL: not known. */
+struct span span_string(const char *text);
+bool span_is(struct span span, const char *text);
+/* Letters of ASCII in any case. */
+bool span_is_nocase(struct span span, const char *text);
+
+/*
+ * exchange_reset - all fields unknown, but for what every exchange has
+ * @system: the parser's name
+ *
+ * complete, statement_known and results == 1 are set; operation is "".
+ */
+void exchange_reset(struct exchange *exchange, const char *system,
+		    enum exchange_family family);
+
+/*
+ * Appends an attribute; what does not fit EXCHANGE_ATTRIBUTES_MAX is left
+ * out.  Text is borrowed; one that is not known (bytes NULL) is left out.
+ */
+void exchange_text(struct exchange *exchange, const char *key,
+		   struct span text);
+/* Text that holds payload: shown with --show-values only. */
+void exchange_payload(struct exchange *exchange, const char *key,
+		      struct span text);
+void exchange_number(struct exchange *exchange, const char *key,
+		     int64_t number);
+void exchange_real(struct exchange *exchange, const char *key, double real);
+void exchange_bool(struct exchange *exchange, const char *key, bool truth);
 
 #endif

@@ -21,6 +21,7 @@
 #ifndef DATASNOOP_PARSERS_MYSQL_H
 #define DATASNOOP_PARSERS_MYSQL_H
 
+#include "parsers/buffer.h"
 #include "parsers/cursor.h"
 #include "parsers/parser.h"
 #include "parsers/sql.h"
@@ -29,7 +30,6 @@
 #define MYSQL_PACKET_MAX     0xffffffu /* of this length: continued */
 #define MESSAGE_KEPT_BYTES   (STATEMENT_BYTES_MAX + 4096)
 #define COMMANDS_MAX	     128  /* pipelined; beyond, the client waits */
-#define BUFFER_KEPT_BYTES    4096 /* a buffer that grew larger is given back */
 #define STATEMENTS_MAX	     256  /* prepared ones, the latest used */
 #define STATEMENTS_BYTES_MAX (1u << 20) /* of their texts and columns */
 #define LONG_DATA_MAX	     16	   /* parameters sent by SEND_LONG_DATA, kept */
@@ -80,20 +80,6 @@ enum mysql_command {
 	COMMAND_LOGIN = 0x100,	/* a HandshakeResponse */
 	COMMAND_UNKNOWN = 0x101 /* a response whose request was lost */
 };
-
-/* Growing memory; `length` bytes of it in use. */
-struct buffer {
-	uint8_t *bytes;
-	size_t length, room;
-};
-
-/* Appends; false: out of memory, nothing appended. */
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length);
-/* Makes room for `room` bytes in all. */
-bool buffer_reserve(struct buffer *buffer, size_t room);
-/* Empties it, and gives back more than BUFFER_KEPT_BYTES. */
-void buffer_reset(struct buffer *buffer);
-void buffer_free(struct buffer *buffer);
 
 /* A piece of a buffer that may move; length 0 and at 0: none. */
 struct piece_of {

@@ -8,47 +8,6 @@
 
 #include <stdlib.h>
 
-bool buffer_reserve(struct buffer *buffer, size_t room)
-{
-	size_t size = buffer->room ? buffer->room : 64;
-	uint8_t *bytes;
-
-	if (room <= buffer->room)
-		return true;
-	while (size < room)
-		size *= 2;
-	bytes = realloc(buffer->bytes, size);
-	if (!bytes)
-		return false;
-	buffer->bytes = bytes;
-	buffer->room = size;
-	return true;
-}
-
-bool buffer_append(struct buffer *buffer, const void *bytes, size_t length)
-{
-	if (!length)
-		return true;
-	if (!buffer_reserve(buffer, buffer->length + length))
-		return false;
-	memcpy(buffer->bytes + buffer->length, bytes, length);
-	buffer->length += length;
-	return true;
-}
-
-void buffer_free(struct buffer *buffer)
-{
-	free(buffer->bytes);
-	*buffer = (struct buffer){ NULL, 0, 0 };
-}
-
-void buffer_reset(struct buffer *buffer)
-{
-	if (buffer->room > BUFFER_KEPT_BYTES)
-		buffer_free(buffer);
-	buffer->length = 0;
-}
-
 struct command *mysql_command_at(struct mysql *my, size_t index)
 {
 	if (index >= my->command_count)

@@ -282,7 +282,7 @@ static void describe_targets(struct mysql *my, const struct command *head)
 	exchange->namespace = namespace_of(my);
 	/* The one that was asked for, also when it was refused. */
 	if (head->code == COM_INIT_DB && head->text.length)
-		exchange->namespace = (struct span){
+		exchange->namespace = exchange->subject = (struct span){
 			(char *)head->text.bytes, head->text.length };
 	for (size_t i = 0; i < columns->origin_count; i++)
 		add_origin(my, &columns->origins[i]);
@@ -416,7 +416,8 @@ static void describe_request(struct mysql *my, const struct command *head)
 	exchange->statement_known = head->text_known ||
 				    !(is_execution(head->code) ||
 				      head->code == COM_STMT_FETCH);
-	exchange->user = (struct span){ NULL, 0 };
+	exchange->user = exchange->subject = (struct span){ NULL, 0 };
+	exchange->prepares = head->code == COM_STMT_PREPARE;
 	exchange->target_count = 0;
 	exchange->parameter_count = 0;
 	exchange->failed = false;
@@ -433,7 +434,7 @@ static void describe_request(struct mysql *my, const struct command *head)
 		describe_statement(my, head);
 	if ((head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER) &&
 	    head->pieces.length)
-		exchange->user = span_of(
+		exchange->user = exchange->subject = span_of(
 			&head->values,
 			*(const struct piece_of *)head->pieces.bytes);
 }

@@ -186,8 +186,85 @@ static void put_parameters(struct sink *sink, const struct exchange *exchange)
 	}
 }
 
+static void put_attribute(struct sink *sink, const struct attribute *attribute)
+{
+	char text[24];
+	int length;
+
+	switch (attribute->kind) {
+	case ATTRIBUTE_TEXT:
+		put_text(sink, attribute->text);
+		break;
+	case ATTRIBUTE_NUMBER:
+		length = snprintf(text, sizeof(text), "%" PRId64,
+				  attribute->number);
+		yajl_gen_number(sink->generator, text, length);
+		break;
+	case ATTRIBUTE_REAL:
+		/* Refused when it is no number of JSON's: null then. */
+		if (yajl_gen_double(sink->generator, attribute->real))
+			yajl_gen_null(sink->generator);
+		break;
+	case ATTRIBUTE_BOOL:
+		yajl_gen_bool(sink->generator, attribute->number != 0);
+		break;
+	}
+}
+
+/* How many attributes from `first` on have its key. */
+static size_t count_key(const struct exchange *exchange, size_t first)
+{
+	const struct attribute *attributes = exchange->attributes;
+	size_t count = 0;
+
+	for (size_t i = first; i < exchange->attribute_count; i++)
+		count += !strcmp(attributes[i].key, attributes[first].key);
+	return count;
+}
+
+static bool key_was_put(const struct exchange *exchange, size_t index)
+{
+	const struct attribute *attributes = exchange->attributes;
+
+	for (size_t i = 0; i < index; i++)
+		if (!strcmp(attributes[i].key, attributes[index].key))
+			return true;
+	return false;
+}
+
+/* What one protocol has: a key that comes several times holds a list. */
+static void put_attributes(struct sink *sink, const struct exchange *exchange)
+{
+	const struct attribute *attributes = exchange->attributes;
+
+	for (size_t i = 0; i < exchange->attribute_count; i++) {
+		bool list;
+
+		if ((attributes[i].value && !sink->show_values) ||
+		    key_was_put(exchange, i))
+			continue;
+		list = count_key(exchange, i) > 1;
+		put_key(sink, attributes[i].key);
+		if (!list) {
+			put_attribute(sink, &attributes[i]);
+			continue;
+		}
+		yajl_gen_array_open(sink->generator);
+		for (size_t k = i; k < exchange->attribute_count; k++)
+			if (!strcmp(attributes[k].key, attributes[i].key))
+				put_attribute(sink, &attributes[k]);
+		yajl_gen_array_close(sink->generator);
+	}
+}
+
 static void put_query(struct sink *sink, const struct exchange *exchange)
 {
+	put_string(sink, "datasnoop.application", exchange->application);
+	if (exchange->family == FAMILY_OTHER) {
+		put_string(sink, "network.protocol.name", exchange->system);
+		put_string(sink, "datasnoop.operation", exchange->operation);
+		return;
+	}
 	put_string(sink, "db.system.name", exchange->system);
 	put_span(sink, "db.namespace", exchange->namespace);
 	put_string(sink, "db.operation.name", exchange->operation);
@@ -213,13 +290,19 @@ static void put_error(struct sink *sink, const struct exchange *exchange)
 	char status[24];
 
 	snprintf(status, sizeof(status), "%" PRId64, exchange->status);
-	if (exchange->status >= 0)
+	if (exchange->family == FAMILY_DATABASE && exchange->status_name.bytes)
+		put_span(sink, "db.response.status_code",
+			 exchange->status_name);
+	else if (exchange->family == FAMILY_DATABASE && exchange->status >= 0)
 		put_string(sink, "db.response.status_code", status);
 	put_span(sink, "datasnoop.sqlstate", exchange->sqlstate);
 	if (!exchange->failed)
 		return;
-	put_string(sink, "error.type",
-		   exchange->status > 0 ? status : "_OTHER");
+	if (exchange->status_name.bytes)
+		put_span(sink, "error.type", exchange->status_name);
+	else
+		put_string(sink, "error.type",
+			   exchange->status > 0 ? status : "_OTHER");
 	if (message.bytes && !sink->show_values) {
 		line_clear(&sink->unquoted);
 		escape_message(&sink->unquoted, message);
@@ -307,6 +390,7 @@ static int json_record(struct sink *sink, const struct record *record)
 	put_process(sink, record);
 	put_network(sink, record);
 	put_query(sink, record->exchange);
+	put_attributes(sink, record->exchange);
 	put_response(sink, record->exchange);
 	return end_object(sink, start);
 }

@@ -134,8 +134,12 @@ static void put_error(struct sink *sink, const struct exchange *exchange)
 	struct span message = exchange->message;
 
 	line_print(line, "ERROR");
-	if (exchange->status > 0)
+	if (exchange->status_name.bytes) {
+		line_put(line, " ", 1);
+		escape_text(line, exchange->status_name, true);
+	} else if (exchange->status > 0) {
 		line_print(line, " %" PRId64, exchange->status);
+	}
 	if (exchange->sqlstate.bytes) {
 		line_print(line, " (");
 		escape_text(line, exchange->sqlstate, true);
@@ -176,23 +180,16 @@ static void put_statement(struct sink *sink, const struct exchange *exchange)
 		sink->show_values ? &exchange->statement : &exchange->masked;
 
 	if (statement->bytes) {
-		/* A protocol's own PREPARE carries the bare statement. */
-		if (!strcmp(exchange->operation, "PREPARE") &&
-		    (statement->length < 7 ||
-		     strncasecmp(statement->bytes, "PREPARE", 7)))
+		if (exchange->prepares)
 			line_print(line, "PREPARE ");
 		escape_text(line, *statement, true);
 		if (exchange->statement_cut)
 			line_print(line, "...");
 	} else {
 		escape_text(line, span_of(exchange->operation), true);
-		if (exchange->user.bytes) {
+		if (exchange->subject.bytes) {
 			line_put(line, " ", 1);
-			escape_text(line, exchange->user, true);
-		} else if (exchange->namespace.bytes &&
-			   !strcmp(exchange->operation, "COM_INIT_DB")) {
-			line_put(line, " ", 1);
-			escape_text(line, exchange->namespace, true);
+			escape_text(line, exchange->subject, true);
 		}
 	}
 	if (sink->show_values)
@@ -246,7 +243,8 @@ static void put_cell(struct sink *sink, const struct record *record,
 		line_print(line, "%s", record->tls ? record->tls : "-");
 		break;
 	case COLUMN_PROTO:
-		line_print(line, "%s", exchange->system);
+		line_print(line, "%s", exchange->application ?
+			   exchange->application : exchange->system);
 		break;
 	case COLUMN_PEER:
 		put_peer(line, record);

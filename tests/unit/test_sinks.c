@@ -242,14 +242,17 @@ END_TEST
 START_TEST(test_table_operations)
 {
 	exchange.operation = "PREPARE";
+	exchange.prepares = true;
 	exchange.masked = SPAN("SELECT ?");
 	assert_row(false, LEFT "PREPARE SELECT ?\n");
+	exchange.prepares = false;
 	exchange.masked = SPAN("prepare s from ?");
 	assert_row(false, LEFT "prepare s from ?\n");
 	exchange.operation = "COM_INIT_DB";
 	exchange.masked = (struct span){0};
-	exchange.namespace = SPAN("shop");
+	exchange.subject = SPAN("shop");
 	assert_row(false, LEFT "COM_INIT_DB shop\n");
+	exchange.subject = (struct span){0};
 	exchange.operation = "COM_PING";
 	assert_row(false, LEFT "COM_PING\n");
 }
