@@ -255,7 +255,7 @@ static bool find_request(struct mysql *my, const struct window *window,
 
 /* What the packet's number says: is it the one that comes next? */
 static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
-				   uint8_t first)
+				   uint8_t first, uint64_t offset)
 {
 	struct flow *flow = &my->flows[SIDE_SERVER];
 	struct command *head = mysql_head(my);
@@ -277,6 +277,8 @@ static enum outcome check_sequence(struct mysql *my, uint8_t sequence,
 		return PARSE_TOOK;
 	if (!my->response.started && sequence == head->answer_sequence)
 		return PARSE_TOOK;
+	if (my->response.started && mysql_frames_start(my, offset, sequence))
+		return PARSE_TOOK;
 	/* An error that nobody asked for: shutdown, kill, time-out. */
 	if (!my->response.started && first == 0xff)
 		return PARSE_TOOK;
@@ -297,6 +299,16 @@ static bool is_stray_eof(const struct mysql *my, const struct window *window)
 	       at[3] == (uint8_t)(flow->sequence + 1) && at[4] == 0xfe;
 }
 
+/* An error right behind the greeting, where the client's login would be? */
+static bool is_refusal(const struct mysql *my, const struct window *window)
+{
+	const struct flow *flow = &my->flows[SIDE_SERVER];
+
+	return my->greeted && !my->commanded && !flow->sequence &&
+	       window->length > MYSQL_HEADER_BYTES && window->bytes[3] == 1 &&
+	       window->bytes[4] == 0xff;
+}
+
 static struct step synchronise_server(struct mysql *my,
 				      const struct window *window);
 
@@ -308,7 +320,8 @@ static struct step server_header(struct mysql *my, const struct window *window)
 	if (window->length < MYSQL_HEADER_BYTES + 1 &&
 	    (window->length < MYSQL_HEADER_BYTES || at[0] || at[1] || at[2]))
 		return step_of(PARSE_MORE, 0);
-	if (!my->response.started && is_stray_eof(my, window))
+	if (!my->response.started &&
+	    (is_stray_eof(my, window) || is_refusal(my, window)))
 		return take_header(my, SIDE_SERVER, window);
 	if (!my->response.started && !find_request(my, window, &step))
 		return step;
@@ -317,7 +330,8 @@ static struct step server_header(struct mysql *my, const struct window *window)
 	if (!my->response.started &&
 	    (my->doubt || mysql_head(my)->after_gap))
 		mysql_align_begin(my, window);
-	switch (check_sequence(my, at[3], at[0] | at[1] | at[2] ? at[4] : 0)) {
+	switch (check_sequence(my, at[3], at[0] | at[1] | at[2] ? at[4] : 0,
+			       window->offset)) {
 	case PARSE_WAIT:
 		return step_of(PARSE_WAIT, 0);
 	case PARSE_LOST:
@@ -376,6 +390,9 @@ static struct shapes shapes_at(struct mysql *my, const struct window *window,
 	if (my->response.started && my->response.phase == PHASE_ROWS &&
 	    (!next || my->pipelined))
 		shapes.row = row_at(my, window, at);
+	if (my->response.started && my->response.phase == PHASE_EVENTS)
+		shapes.row = mysql_shape_event(window->bytes + at,
+					       window->length - at);
 	/* Unless requests are pipelined, a response begins a batch. */
 	if (at && !my->pipelined && !is_border(window, at))
 		return shapes;
@@ -400,6 +417,15 @@ static enum shape client_shape(const struct mysql *my, const uint8_t *bytes,
 	enum shape request = mysql_shape_request(bytes, length);
 
 	return login > request ? login : request;
+}
+
+/* Begun in mid-connection, a client may be one that compresses. */
+static enum shape framed_shape(const struct mysql *my, const uint8_t *bytes,
+			       size_t length)
+{
+	if (!mysql_frames_possible(my))
+		return SHAPE_NO;
+	return mysql_frames_shape(SIDE_CLIENT, bytes, length);
 }
 
 /*
@@ -432,7 +458,12 @@ static size_t find_message(struct mysql *my, enum side side,
 		enum shape shape;
 
 		if (side == SIDE_CLIENT) {
+			enum shape framed = framed_shape(
+				my, window->bytes + at, window->length - at);
+
 			shape = later_request(my, window, at);
+			if (shape < framed)
+				shape = framed;
 		} else {
 			struct shapes both = shapes_at(my, window, at);
 
@@ -491,6 +522,17 @@ static struct step synchronise_server(struct mysql *my,
 			break;
 		}
 	}
+	if (my->from_start && !my->answered && !my->commanded) {
+		switch (mysql_shape_refusal(window->bytes, window->length)) {
+		case SHAPE_YES:
+			flow->place = FLOW_HEADER;
+			return take_header(my, SIDE_SERVER, window);
+		case SHAPE_SHORT:
+			return step_of(PARSE_MORE, 0);
+		default:
+			break;
+		}
+	}
 	if (!my->response.started && !find_request(my, window, &step))
 		return step;
 	if (opens_login(my, window)) {
@@ -521,6 +563,8 @@ static struct step synchronise_client(struct mysql *my,
 {
 	enum shape shape = client_shape(my, window->bytes, window->length);
 
+	if (shape == SHAPE_NO)
+		shape = framed_shape(my, window->bytes, window->length);
 	switch (shape) {
 	case SHAPE_YES:
 		my->flows[SIDE_CLIENT].place = FLOW_HEADER;
@@ -561,16 +605,13 @@ static struct step parse_side(struct mysql *my, enum side side,
 				     server_header(my, window);
 }
 
-static struct step mysql_parse(void *state, enum side side,
-			       const struct window *window)
+struct step mysql_parse_packets(struct mysql *my, enum side side,
+				const struct window *window)
 {
-	struct mysql *my = state;
 	struct flow *flow = &my->flows[side];
 	struct step step;
 	uint64_t ns;
 
-	if (my->done)
-		return step_of(PARSE_DONE, window->length);
 	if (!window->length)
 		return step_of(PARSE_MORE, 0);
 	if (!flow->begun && window->offset) {
@@ -587,18 +628,41 @@ static struct step mysql_parse(void *state, enum side side,
 	return step;
 }
 
-static size_t mysql_resync(void *state, enum side side,
-			   const struct window *window)
+static struct step mysql_parse(void *state, enum side side,
+			       const struct window *window)
 {
 	struct mysql *my = state;
+
+	if (!my->done && mysql_frames_begin(my, side, window))
+		return mysql_frames_parse(my, side, window);
+	if (my->done)
+		return step_of(PARSE_DONE, window->length);
+	return mysql_parse_packets(my, side, window);
+}
+
+size_t mysql_resync_packets(struct mysql *my, enum side side,
+			    const struct window *window)
+{
 	size_t drop;
 
-	if (my->done || my->flows[side].place != FLOW_UNSYNCED)
+	if (my->flows[side].place != FLOW_UNSYNCED)
 		return 0;
 	drop = find_message(my, side, window, NULL);
 	my->dropped = drop;
 	my->dropped_ns = drop ? window_last_ns(window, drop - 1) : 0;
 	return drop;
+}
+
+static size_t mysql_resync(void *state, enum side side,
+			   const struct window *window)
+{
+	struct mysql *my = state;
+
+	if (my->done)
+		return 0;
+	if (my->frames)
+		return mysql_frames_resync(my, side, window);
+	return mysql_resync_packets(my, side, window);
 }
 
 /* `missed` bytes of the packet that is being read will not come. */
@@ -613,30 +677,26 @@ static void skip_body(struct mysql *my, enum side side, uint64_t missed)
 		end_packet(my, side);
 }
 
-static void mysql_gap(void *state, enum side side, uint64_t missed)
+void mysql_gap_packets(struct mysql *my, enum side side, uint64_t missed,
+		       bool exact)
 {
-	struct mysql *my = state;
 	struct flow *flow = &my->flows[side];
 	struct command *last;
 
-	if (my->done)
-		return;
-	if (!missed) {
-		my->forced[side] = true;
-		return;
-	}
 	/* What resync() has dropped was there to be seen. */
 	flow->last_ns = missed == my->dropped && my->dropped_ns ?
 		my->dropped_ns : UINT64_MAX;
 	flow->begun = true;
 	my->dropped = 0;
-	if (flow->place == FLOW_BODY && missed <= flow->body_left) {
+	if (exact && flow->place == FLOW_BODY && missed <= flow->body_left) {
 		skip_body(my, side, missed);
 		return;
 	}
 	if (flow->place == FLOW_BODY || flow->inside) {
 		uint64_t known = flow->place == FLOW_BODY ? flow->body_left : 0;
 
+		if (known > missed)
+			known = missed;
 		flow->message.holed = true;
 		flow->message.missed += known;
 		missed -= known;
@@ -658,6 +718,26 @@ static void mysql_gap(void *state, enum side side, uint64_t missed)
 	}
 }
 
+static void mysql_gap(void *state, enum side side, uint64_t missed)
+{
+	struct mysql *my = state;
+
+	if (my->done)
+		return;
+	if (my->frames) {
+		mysql_frames_gap(my, side, missed);
+		return;
+	}
+	if (!missed) {
+		my->forced[side] = true;
+		return;
+	}
+	mysql_gap_packets(my, side, missed, true);
+	/* The gap has cut the login's OK, and what came behind it. */
+	if (my->frames)
+		mysql_frames_lose(my, side);
+}
+
 static void *mysql_open(bool from_start, const struct observer *observer)
 {
 	struct mysql *my = calloc(1, sizeof(*my));
@@ -665,7 +745,7 @@ static void *mysql_open(bool from_start, const struct observer *observer)
 	if (!my)
 		return NULL;
 	my->observer = observer;
-	(void)from_start; /* a greeting, a login show by themselves */
+	my->from_start = from_start;
 	mysql_response_reset(my);
 	return my;
 }
@@ -686,7 +766,10 @@ static void close_pending(struct mysql *my)
 		deliver_gathered(my, SIDE_SERVER);
 	}
 	while ((head = mysql_head(my))) {
-		if (!mysql_is_silent(head)) {
+		/* A binary log has no end but the connection's. */
+		if (!mysql_is_silent(head) &&
+		    (my->response.phase != PHASE_EVENTS ||
+		     my->server_missed)) {
 			head->damaged = true;
 			head->missed += my->server_missed;
 			my->server_missed = 0;
@@ -699,6 +782,9 @@ static void mysql_close(void *state)
 {
 	struct mysql *my = state;
 
+	if (!my->done)
+		mysql_frames_close(my);
+	mysql_frames_free(my);
 	close_pending(my);
 	for (size_t i = 0; i < my->command_room; i++) {
 		buffer_free(&my->commands[i].text);

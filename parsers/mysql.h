@@ -11,6 +11,7 @@
  *   mysql_values.c     fields of rows and parameters -> text
  *   mysql_statements.c the prepared statements of a connection
  *   mysql_shape.c      what bytes look like, for probe() and resync()
+ *   mysql_compress.c   frames of the compressed protocol -> packets
  *
  * A message is the payload of a packet, or of several where each but the last
  * is 16 MB - 1 long.  One that lies whole in the window is read there; else
@@ -37,6 +38,7 @@
 #define COLUMN_TYPES_MAX     4096  /* MySQL's own limit of columns */
 #define PARAMETER_TYPES_MAX  65535 /* MySQL's own limit of parameters */
 #define PARAMETERS_BYTES_MAX 65536 /* of decoded parameters of an execution */
+#define PLUGIN_BYTES_MAX     64	   /* of an authentication plugin's name */
 
 /* Capabilities, as both ends agreed; MariaDB's own are shifted by 32. */
 #define CLIENT_MYSQL		 (1ull << 0)
@@ -68,6 +70,7 @@ enum mysql_command {
 	COM_CHANGE_USER = 0x11,
 	COM_BINLOG_DUMP = 0x12,
 	COM_TABLE_DUMP = 0x13,
+	COM_REGISTER_SLAVE = 0x15,
 	COM_STMT_PREPARE = 0x16,
 	COM_STMT_EXECUTE = 0x17,
 	COM_STMT_SEND_LONG_DATA = 0x18,
@@ -78,8 +81,12 @@ enum mysql_command {
 	COM_RESET_CONNECTION = 0x1f,
 	COM_STMT_BULK_EXECUTE = 0xfa,
 	COMMAND_LOGIN = 0x100,	/* a HandshakeResponse */
-	COMMAND_UNKNOWN = 0x101 /* a response whose request was lost */
+	COMMAND_UNKNOWN = 0x101, /* a response whose request was lost */
+	COMMAND_CONNECT = 0x102 /* nothing: the server refuses the connection */
 };
+
+/* Is it that?  SHAPE_SHORT: the bytes end too early to tell. */
+enum shape { SHAPE_NO, SHAPE_SHORT, SHAPE_YES };
 
 /* A piece of a buffer that may move; length 0 and at 0: none. */
 struct piece_of {
@@ -160,6 +167,8 @@ struct command {
 	struct buffer pieces; /* struct piece_of[] into values */
 	uint32_t statement_id;
 	uint16_t parameters; /* of the prepared statement */
+	uint16_t bulk_flags; /* of COM_STMT_BULK_EXECUTE */
+	uint64_t bulk_sets;  /* its sets of parameters */
 	bool has_file;	     /* file content of LOAD DATA LOCAL has come */
 	bool file_ended;     /* and its empty last packet */
 	uint8_t answer_sequence; /* of the first packet of its response */
@@ -179,6 +188,7 @@ enum phase {
 	PHASE_DEFINITIONS, /* column definitions */
 	PHASE_METADATA_END,/* behind them: an EOF, a row or the end */
 	PHASE_ROWS,
+	PHASE_EVENTS,	   /* of a binary log, as long as the client listens */
 	PHASE_PREPARED,	   /* definitions behind a COM_STMT_PREPARE's OK */
 	PHASE_FILE	   /* the server reads a LOAD DATA LOCAL file */
 };
@@ -194,6 +204,9 @@ struct response {
 	uint16_t parameter_count;
 	bool failed;
 	int64_t status, rows, affected;
+	uint64_t insert_id; /* the last one told; 0: none */
+	uint64_t warnings;  /* the last number of them told */
+	uint64_t events;    /* of a binary log */
 	uint32_t results;
 	char sqlstate[5];
 	bool has_sqlstate;
@@ -202,10 +215,22 @@ struct response {
 	bool described; /* connection->exchange holds what the request says */
 };
 
+/* Does the connection use the compressed protocol? */
+enum framing {
+	FRAMING_UNKNOWN, /* begun in mid-connection */
+	FRAMING_NONE,
+	FRAMING_MAYBE, /* the client asked for it, the next bytes tell */
+	FRAMING_DOUBTFUL, /* but those were lost, so later ones must */
+	FRAMING_FRAMES
+};
+
+struct frames;
+
 enum eof_mode { EOF_UNKNOWN, EOF_CLASSIC, EOF_DEPRECATED };
 
 struct mysql {
 	const struct observer *observer;
+	bool from_start;   /* the first bytes are the connection's */
 	bool greeted;	   /* the server's greeting has been read */
 	bool commanded;	   /* a request has been read */
 	bool answered;	   /* a message of the server has been read */
@@ -219,9 +244,11 @@ struct mysql {
 	struct buffer namespace;
 	bool namespace_known;
 	struct flow flows[SIDES];
-	struct command *commands; /* ring of command_room */
+	struct command *commands; /* ring of command_room, a power of two */
 	size_t command_first, command_count, command_room;
 	bool pipelined;	  /* commands overtake responses here */
+	char plugin[PLUGIN_BYTES_MAX]; /* that the login names; "": none */
+	char switched[PLUGIN_BYTES_MAX]; /* that the server asks for instead */
 	bool response_lost; /* server's packets are out of step */
 	bool client_gap;  /* requests may have been lost behind the last */
 	bool doubt;	  /* responses may have been lost: times must tell */
@@ -233,6 +260,8 @@ struct mysql {
 	bool forced[SIDES]; /* gap(side, 0): do not wait for the other side */
 	uint64_t client_missed; /* bytes that belong to no known command */
 	uint64_t server_missed;
+	enum framing framing;
+	struct frames *frames; /* NULL: it is not, or not yet */
 	struct response response;
 	struct columns columns;
 	struct statements *statements;
@@ -243,6 +272,53 @@ struct mysql {
 	char unnamed[24]; /* "COM_??? (0x2f)" */
 };
 
+/* mysql.c: a side's packets, once what frames them has been taken off. */
+struct step mysql_parse_packets(struct mysql *my, enum side side,
+				const struct window *window);
+size_t mysql_resync_packets(struct mysql *my, enum side side,
+			    const struct window *window);
+/* @exact: so many bytes of packets, not more; > 0 */
+void mysql_gap_packets(struct mysql *my, enum side side, uint64_t missed,
+		       bool exact);
+
+/* mysql_compress.c */
+/*
+ * mysql_frames_begin - are the side's bytes frames of the compressed protocol?
+ *
+ * Both ends turn to it behind the OK of a login that agreed on it.  Where no
+ * login was seen, the bytes must tell.
+ */
+bool mysql_frames_begin(struct mysql *my, enum side side,
+			const struct window *window);
+/* Must the next bytes tell whether the connection is compressed? */
+bool mysql_frames_possible(const struct mysql *my);
+/* Does a login wait for the answer that turns compression on? */
+bool mysql_frames_pending(struct mysql *my);
+/* The login was answered: what follows is compressed if it agreed on that. */
+void mysql_frames_agreed(struct mysql *my);
+/* Does a frame that begins a request or a response stand here? */
+enum shape mysql_frames_shape(enum side side, const uint8_t *bytes,
+			      size_t length);
+/*
+ * The number of the packet that answers a request whose last one has that
+ * number; where frames are numbered as well, theirs counts.
+ */
+uint8_t mysql_frames_answer(const struct mysql *my, uint8_t sequence);
+/* Does a frame of that number begin at that byte of the server's packets? */
+bool mysql_frames_start(const struct mysql *my, uint64_t offset,
+			uint8_t sequence);
+/* As those of struct parser, for a connection that is compressed. */
+struct step mysql_frames_parse(struct mysql *my, enum side side,
+			       const struct window *window);
+size_t mysql_frames_resync(struct mysql *my, enum side side,
+			   const struct window *window);
+void mysql_frames_gap(struct mysql *my, enum side side, uint64_t missed);
+/* Where the side's next frame begins is not known. */
+void mysql_frames_lose(struct mysql *my, enum side side);
+/* The connection has ended: reads what waits still. */
+void mysql_frames_close(struct mysql *my);
+void mysql_frames_free(struct mysql *my);
+
 /* mysql_queue.c */
 struct command *mysql_head(struct mysql *my);
 struct command *mysql_command_at(struct mysql *my, size_t index);
@@ -251,6 +327,8 @@ struct command *mysql_push(struct mysql *my);
 /* Like mysql_push, but before all others. */
 struct command *mysql_push_front(struct mysql *my);
 void mysql_pop(struct mysql *my);
+/* Does the command ask for a stream of events? */
+bool mysql_is_dump(unsigned code);
 /* Has the command no response by its nature? */
 bool mysql_is_silent(const struct command *command);
 /* Reports commands at the queue's head that get no response. */
@@ -262,6 +340,8 @@ bool mysql_client_must_wait(struct mysql *my, const uint8_t *packet,
 			    size_t length);
 void mysql_client_message(struct mysql *my, const struct message *message);
 
+/* Keeps the name of a plugin that checks passwords; what is none: "". */
+void mysql_set_plugin(char plugin[PLUGIN_BYTES_MAX], struct span name);
 /* Capabilities are what both ends said, as far as both were read. */
 void mysql_agree(struct mysql *my);
 
@@ -319,6 +399,17 @@ bool mysql_row_is_text(const struct mysql *my, const uint8_t *row,
 		       size_t length);
 bool mysql_row_is_binary(struct mysql *my, const uint8_t *row,
 			 size_t length);
+/* Bulk execution's result: a row a set, its id and its affected rows. */
+#define BULK_UNIT_RESULTS 64 /* in command->bulk_flags */
+void mysql_unit_values(struct mysql *my, const struct message *row);
+/*
+ * mysql_query_attributes - the named values before a COM_QUERY's text
+ *
+ * Moves the cursor behind them, and puts "name=value" into command->values, a
+ * piece each.  Nothing is done where there are none.
+ */
+void mysql_query_attributes(struct mysql *my, struct command *command,
+			    struct cursor *c);
 /* The parameters of COM_STMT_EXECUTE, _BULK_EXECUTE into command->values. */
 void mysql_parameters(struct mysql *my, struct command *command,
 		      struct statement *statement,
@@ -357,13 +448,15 @@ void mysql_statement_define(struct mysql *my, struct statement *statement);
 void mysql_statement_recall(struct mysql *my, struct statement *statement);
 
 /* mysql_shape.c */
-enum shape { SHAPE_NO, SHAPE_SHORT, SHAPE_YES };
-
 /* Does a packet that begins a client's request stand here? */
 enum shape mysql_shape_request(const uint8_t *bytes, size_t length);
 /* A HandshakeResponse, protocol 4.1, or an SSLRequest? */
 enum shape mysql_shape_login(const uint8_t *bytes, size_t length);
 enum shape mysql_shape_greeting(const uint8_t *bytes, size_t length);
+/* An error, all there is, from a server that wants no more clients? */
+enum shape mysql_shape_refusal(const uint8_t *bytes, size_t length);
+/* An event of a binary log, as a dump sends it? */
+enum shape mysql_shape_event(const uint8_t *bytes, size_t length);
 /* The first packet of a response, of that number? */
 enum shape mysql_shape_response(const uint8_t *bytes, size_t length,
 				uint8_t sequence);

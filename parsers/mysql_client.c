@@ -7,6 +7,8 @@
  */
 #include "parsers/mysql.h"
 
+#define BINLOG_NAME_MAX 512 /* bytes of a file's name, FN_REFLEN */
+
 static bool is_statement_command(uint8_t code)
 {
 	return code == COM_STMT_EXECUTE || code == COM_STMT_SEND_LONG_DATA ||
@@ -21,6 +23,8 @@ bool mysql_client_must_wait(struct mysql *my, const uint8_t *packet,
 
 	/* One place stays free for a response without a request. */
 	if (my->command_count >= COMMANDS_MAX - 1)
+		return true;
+	if (mysql_frames_pending(my))
 		return true;
 	/* A statement's parameters are known when its prepare is answered. */
 	if (length <= MYSQL_HEADER_BYTES || my->response_lost || packet[3] ||
@@ -84,6 +88,19 @@ void mysql_agree(struct mysql *my)
 			EOF_DEPRECATED : EOF_CLASSIC;
 }
 
+/* What comes from a peer and does not look like a name is not one. */
+void mysql_set_plugin(char plugin[PLUGIN_BYTES_MAX], struct span name)
+{
+	plugin[0] = '\0';
+	if (!name.length || name.length >= PLUGIN_BYTES_MAX)
+		return;
+	for (size_t i = 0; i < name.length; i++)
+		if (name.bytes[i] <= ' ' || name.bytes[i] >= 0x7f)
+			return;
+	memcpy(plugin, name.bytes, name.length);
+	plugin[name.length] = '\0';
+}
+
 static void read_login(struct mysql *my, struct command *command,
 		       const struct message *message)
 {
@@ -112,6 +129,8 @@ static void read_login(struct mysql *my, struct command *command,
 	if (capabilities & CLIENT_CONNECT_WITH_DB)
 		database = cursor_nul_string(&c);
 	keep_login(command, user, database);
+	if (capabilities & CLIENT_PLUGIN_AUTH)
+		mysql_set_plugin(my->plugin, cursor_nul_string(&c));
 	my->capabilities = capabilities;
 	my->capabilities_known = !message->holed;
 	mysql_agree(my);
@@ -129,46 +148,28 @@ static void read_change_user(struct mysql *my, struct command *command,
 	else
 		cursor_nul_string(c);
 	keep_login(command, user, cursor_nul_string(c));
+	cursor_uint(c, 2); /* character set */
+	my->switched[0] = '\0';
+	mysql_set_plugin(my->plugin, cursor_nul_string(c));
 }
 
 /*
- * COM_QUERY: with CLIENT_QUERY_ATTRIBUTES the text stands behind named
- * parameters.  Their form is unmistakable: the number of parameters and then
- * the byte 1, which no statement has second.
+ * COM_BINLOG_DUMP: the position, flags, the replica's id, the file; with _GTID
+ * the file's name stands behind its length, and the position behind it.
  */
-static void read_query(struct mysql *my, struct command *command,
-		       struct cursor c, const struct message *message)
+static void read_dump(struct command *command, struct cursor *c)
 {
-	struct cursor a = c;
-	uint64_t count = cursor_lenenc(&a), sets = cursor_lenenc(&a);
-	bool bound = true;
+	bool gtid = command->code == COM_BINLOG_DUMP_GTID;
+	struct span file;
 
-	if (my->capabilities_known &&
-	    !(my->capabilities & CLIENT_QUERY_ATTRIBUTES))
-		sets = 0;
-	if (!a.bad && sets == 1 && count) {
-		char text[VALUE_TEXT_BYTES];
-		const uint8_t *nulls = cursor_take(&a, (count + 7) / 8);
-		struct cursor types;
-		uint64_t i;
-
-		bound = cursor_uint(&a, 1) == 1;
-		types = a;
-		for (i = 0; i < count && !a.bad; i++) {
-			cursor_uint(&a, 2);
-			cursor_string(&a);
-		}
-		for (i = 0; i < count && !a.bad; i++) {
-			uint16_t type = (uint16_t)cursor_uint(&types, 2);
-
-			cursor_string(&types);
-			if (!(nulls[i / 8] >> (i % 8) & 1))
-				mysql_value_text(&a, type, text);
-		}
-	}
-	if (!a.bad && sets == 1 && bound)
-		c = a;
-	keep_text(command, c.at, cursor_left(&c), message);
+	if (gtid)
+		cursor_take(c, 2 + 4); /* flags, the replica's id */
+	else
+		cursor_take(c, 4 + 2 + 4);
+	file = gtid ? cursor_span(c, cursor_uint(c, 4)) :
+		      cursor_span(c, cursor_left(c));
+	if (file.bytes && file.length <= BINLOG_NAME_MAX)
+		buffer_append(&command->text, file.bytes, file.length);
 }
 
 /* SEND_LONG_DATA: a parameter's value, in pieces that add up. */
@@ -256,7 +257,8 @@ static void read_command(struct mysql *my, struct command *command,
 	}
 	switch (command->code) {
 	case COM_QUERY:
-		read_query(my, command, c, message);
+		mysql_query_attributes(my, command, &c);
+		keep_text(command, c.at, cursor_left(&c), message);
 		break;
 	case COM_STMT_PREPARE:
 		keep_text(command, c.at, cursor_left(&c), message);
@@ -276,6 +278,10 @@ static void read_command(struct mysql *my, struct command *command,
 		break;
 	case COM_RESET_CONNECTION:
 		mysql_statements_clear(my);
+		break;
+	case COM_BINLOG_DUMP:
+	case COM_BINLOG_DUMP_GTID:
+		read_dump(command, &c);
 		break;
 	default:
 		if (is_statement_command((uint8_t)command->code))
@@ -328,7 +334,8 @@ void mysql_client_message(struct mysql *my, const struct message *message)
 		return;
 	}
 	command->last_sequence = message->last_sequence;
-	command->answer_sequence = message->last_sequence + 1;
+	command->answer_sequence =
+		mysql_frames_answer(my, message->last_sequence);
 	command->request_bytes = message->wire_bytes;
 	command->start_ns = message->first_ns;
 	command->sent_ns = message->sent_ns;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mysql_queue.c - growing buffers, and the ring of requests without an answer.
+ * mysql_queue.c - the ring of requests that have no answer yet.
  *
  * A slot keeps its buffers when its command goes: the next one uses them.
  */
@@ -12,7 +12,8 @@ struct command *mysql_command_at(struct mysql *my, size_t index)
 {
 	if (index >= my->command_count)
 		return NULL;
-	return &my->commands[(my->command_first + index) % my->command_room];
+	return &my->commands[(my->command_first + index) &
+			     (my->command_room - 1)];
 }
 
 struct command *mysql_head(struct mysql *my)
@@ -78,7 +79,8 @@ void mysql_pop(struct mysql *my)
 	if (!my->command_count)
 		return;
 	clear_command(mysql_head(my));
-	my->command_first = (my->command_first + 1) % my->command_room;
+	my->command_first = (my->command_first + 1) &
+			    (my->command_room - 1);
 	my->command_count--;
 }
 
@@ -86,6 +88,12 @@ bool mysql_is_silent(const struct command *command)
 {
 	return command->code == COM_QUIT || command->code == COM_STMT_CLOSE ||
 	       command->code == COM_STMT_SEND_LONG_DATA;
+}
+
+bool mysql_is_dump(unsigned code)
+{
+	return code == COM_BINLOG_DUMP || code == COM_BINLOG_DUMP_GTID ||
+	       code == COM_TABLE_DUMP;
 }
 
 void mysql_report_silent(struct mysql *my)

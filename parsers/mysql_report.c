@@ -88,7 +88,7 @@ static const char *const command_names[] = {
 	[COM_BINLOG_DUMP] = "COM_BINLOG_DUMP",
 	[COM_TABLE_DUMP] = "COM_TABLE_DUMP",
 	[0x14] = "COM_CONNECT_OUT",
-	[0x15] = "COM_REGISTER_SLAVE",
+	[COM_REGISTER_SLAVE] = "COM_REGISTER_SLAVE",
 	[COM_STMT_PREPARE] = "PREPARE",
 	[COM_STMT_EXECUTE] = "COM_STMT_EXECUTE",
 	[COM_STMT_SEND_LONG_DATA] = "COM_STMT_SEND_LONG_DATA",
@@ -106,6 +106,8 @@ static const char *command_name(struct mysql *my, unsigned code)
 {
 	if (code == COMMAND_LOGIN)
 		return "LOGIN";
+	if (code == COMMAND_CONNECT)
+		return "CONNECT";
 	if (code == COMMAND_UNKNOWN)
 		return "UNKNOWN";
 	if (code == COM_STMT_BULK_EXECUTE)
@@ -132,6 +134,24 @@ static bool is_complete(const struct command *head)
 static bool is_execution(unsigned code)
 {
 	return code == COM_STMT_EXECUTE || code == COM_STMT_BULK_EXECUTE;
+}
+
+static bool is_login(const struct command *head)
+{
+	return head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER;
+}
+
+/* The pieces of a login, as mysql_client.c keeps them. */
+enum login_part { LOGIN_USER, LOGIN_DATABASE };
+
+static struct span login_part(const struct command *head, enum login_part part)
+{
+	const struct piece_of *pieces =
+		(const struct piece_of *)head->pieces.bytes;
+
+	if (head->pieces.length / sizeof(*pieces) <= part)
+		return (struct span){ NULL, 0 };
+	return span_of(&head->values, pieces[part]);
 }
 
 static bool has_statement(unsigned code)
@@ -282,8 +302,10 @@ static void describe_targets(struct mysql *my, const struct command *head)
 	exchange->namespace = namespace_of(my);
 	/* The one that was asked for, also when it was refused. */
 	if (head->code == COM_INIT_DB && head->text.length)
-		exchange->namespace = exchange->subject = (struct span){
-			(char *)head->text.bytes, head->text.length };
+		exchange->namespace = exchange->subject =
+			buffer_span(&head->text);
+	if (is_login(head) && login_part(head, LOGIN_DATABASE).length)
+		exchange->namespace = login_part(head, LOGIN_DATABASE);
 	for (size_t i = 0; i < columns->origin_count; i++)
 		add_origin(my, &columns->origins[i]);
 	for (size_t i = 0; i < named; i++)
@@ -432,11 +454,11 @@ static void describe_request(struct mysql *my, const struct command *head)
 	exchange->missed_bytes = head->missed;
 	if (has_statement(head->code))
 		describe_statement(my, head);
-	if ((head->code == COMMAND_LOGIN || head->code == COM_CHANGE_USER) &&
-	    head->pieces.length)
-		exchange->user = exchange->subject = span_of(
-			&head->values,
-			*(const struct piece_of *)head->pieces.bytes);
+	if (is_login(head))
+		exchange->user = exchange->subject =
+			login_part(head, LOGIN_USER);
+	if (mysql_is_dump(head->code))
+		exchange->subject = buffer_span(&head->text);
 }
 
 void mysql_describe(struct mysql *my)
@@ -462,6 +484,57 @@ void mysql_describe(struct mysql *my)
 	my->response.described = true;
 }
 
+/* Text sent before a query, by name; a login's plugin. */
+static void describe_named(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	const struct piece_of *pieces =
+		(const struct piece_of *)head->pieces.bytes;
+	size_t count = head->pieces.length / sizeof(*pieces);
+
+	if (is_login(head) && my->plugin[0])
+		exchange_text(exchange, "mysql.auth_plugin",
+			      span_string(my->plugin));
+	if (is_login(head) && my->switched[0])
+		exchange_text(exchange, "mysql.auth_switched_to",
+			      span_string(my->switched));
+	for (size_t i = 0; i < count && head->code == COM_QUERY; i++)
+		exchange_payload(exchange, "mysql.query_attributes",
+				 span_of(&head->values, pieces[i]));
+}
+
+/* What only MySQL has; all of it is known when the response is. */
+static void describe_own(struct mysql *my, const struct command *head)
+{
+	struct exchange *exchange = &my->exchange;
+	const struct response *response = &my->response;
+
+	exchange->attribute_count = 0;
+	describe_named(my, head);
+	if (is_execution(head->code) || head->code == COM_STMT_FETCH)
+		exchange_number(exchange, "mysql.statement_id",
+				head->statement_id);
+	if (head->code == COM_STMT_PREPARE && response->results &&
+	    !response->failed) {
+		exchange_number(exchange, "mysql.statement_id",
+				response->statement_id);
+		exchange_number(exchange, "mysql.parameters",
+				response->parameter_count);
+	}
+	if (head->bulk_sets)
+		exchange_number(exchange, "mysql.bulk_sets",
+				(int64_t)head->bulk_sets);
+	if (response->insert_id && response->insert_id <= INT64_MAX)
+		exchange_number(exchange, "mysql.insert_id",
+				(int64_t)response->insert_id);
+	if (response->warnings)
+		exchange_number(exchange, "mysql.warnings",
+				(int64_t)response->warnings);
+	if (mysql_is_dump(head->code))
+		exchange_number(exchange, "mysql.binlog_events",
+				(int64_t)response->events);
+}
+
 static void describe_response(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
@@ -477,8 +550,11 @@ static void describe_response(struct mysql *my, const struct command *head)
 			response->error.length };
 	exchange->rows = response->rows;
 	if (head->code == COM_QUERY || is_execution(head->code) ||
-	    head->code == COMMAND_UNKNOWN)
+	    head->code == COM_INIT_DB || head->code == COMMAND_UNKNOWN)
 		exchange->affected = response->affected;
+	/* Results of a bulk execution's sets are no rows that were read. */
+	if (head->bulk_flags & BULK_UNIT_RESULTS)
+		exchange->rows = -1;
 	exchange->results = response->results ? response->results : 1;
 	exchange->response_bytes = response->bytes;
 	exchange->first_byte_ns = response->first_ns;
@@ -486,6 +562,7 @@ static void describe_response(struct mysql *my, const struct command *head)
 	exchange->complete = is_complete(head);
 	exchange->missed_bytes = head->missed;
 	exchange->request_bytes = head->request_bytes;
+	describe_own(my, head);
 }
 
 /* USE, in a statement, as far as it is known to have succeeded. */

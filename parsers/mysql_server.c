@@ -69,9 +69,8 @@ static void end_login(struct mysql *my, const struct command *login)
 		mysql_set_namespace(my, pieces[1].length ?
 					login->values.bytes + pieces[1].at :
 					NULL, pieces[1].length);
-	if (my->capabilities_known &&
-	    my->capabilities & (CLIENT_COMPRESS | CLIENT_ZSTD))
-		my->done = true;
+	if (login->code == COMMAND_LOGIN)
+		mysql_frames_agreed(my);
 }
 
 static void end_response(struct mysql *my)
@@ -106,12 +105,17 @@ static void read_ok(struct mysql *my, const struct message *message)
 {
 	struct cursor c = cursor_of(message->bytes, message->kept);
 	bool ends_rows = cursor_uint(&c, 1) == 0xfe;
-	uint64_t affected = cursor_lenenc(&c);
-	uint16_t status;
+	uint64_t affected = cursor_lenenc(&c), insert_id;
+	uint16_t status, warnings;
 
-	cursor_lenenc(&c); /* last insert id */
+	insert_id = cursor_lenenc(&c);
 	status = (uint16_t)cursor_uint(&c, 2);
-	cursor_uint(&c, 2); /* warnings */
+	warnings = (uint16_t)cursor_uint(&c, 2);
+	if (!c.bad) {
+		my->response.warnings = warnings;
+		if (insert_id)
+			my->response.insert_id = insert_id;
+	}
 	if (!c.bad && status & STATUS_SESSION_CHANGED)
 		read_session_track(my, c);
 	if (!c.bad && !ends_rows && affected <= INT64_MAX) {
@@ -130,6 +134,14 @@ static uint16_t eof_status(const struct message *message)
 	return (uint16_t)cursor_uint(&c, 2);
 }
 
+static uint64_t eof_warnings(const struct message *message)
+{
+	struct cursor c = cursor_of(message->bytes, message->kept);
+
+	cursor_uint(&c, 1);
+	return cursor_uint(&c, 2);
+}
+
 static bool is_eof(const struct message *message)
 {
 	return message->kept && message->bytes[0] == 0xfe &&
@@ -145,10 +157,12 @@ static bool is_progress(const struct message *message)
 /* EOF, or OK with the EOF's first byte: the end of rows or definitions. */
 static void read_end(struct mysql *my, const struct message *message)
 {
-	if (is_eof(message))
-		end_result(my, eof_status(message));
-	else
+	if (!is_eof(message)) {
 		read_ok(my, message);
+		return;
+	}
+	my->response.warnings = eof_warnings(message);
+	end_result(my, eof_status(message));
 }
 
 static void read_error(struct mysql *my, const struct message *message)
@@ -416,9 +430,15 @@ static void read_prepared_definition(struct mysql *my,
 /* LOGIN and CHANGE_USER: until OK or an error all is talk of plugins. */
 static void read_auth(struct mysql *my, const struct message *message)
 {
+	struct cursor c = cursor_of(message->bytes, message->kept);
+
 	my->response.results = 0;
-	if (message->bytes[0] == 0x00)
+	if (message->bytes[0] == 0x00) {
 		read_ok(my, message);
+	} else if (cursor_uint(&c, 1) == 0xfe && cursor_left(&c)) {
+		/* An AuthSwitchRequest; its data is the server's scramble. */
+		mysql_set_plugin(my->switched, cursor_nul_string(&c));
+	}
 }
 
 static void read_field_list(struct mysql *my, const struct message *message)
@@ -427,6 +447,15 @@ static void read_field_list(struct mysql *my, const struct message *message)
 		read_end(my, message);
 	else
 		read_definition(my, message);
+}
+
+/* An event behind an OK byte: counted, not read.  An EOF ends the log. */
+static void read_event(struct mysql *my, const struct message *message)
+{
+	if (is_eof(message))
+		read_end(my, message);
+	else
+		my->response.events++;
 }
 
 /* The first message of a response, or of a further result. */
@@ -453,9 +482,8 @@ static void read_first(struct mysql *my, const struct message *message)
 	case COM_BINLOG_DUMP:
 	case COM_BINLOG_DUMP_GTID:
 	case COM_TABLE_DUMP:
-		/* Events without end; each an OK byte and what it is. */
-		if (first == 0xfe)
-			read_end(my, message);
+		my->response.phase = PHASE_EVENTS;
+		read_event(my, message);
 		return;
 	}
 	if (first == 0x00 && message->length != 2)
@@ -478,6 +506,8 @@ static void read_row(struct mysql *my, const struct message *message)
 						      message->kept);
 		response->binary_known = true;
 	}
+	if (mysql_head(my)->bulk_flags & BULK_UNIT_RESULTS)
+		mysql_unit_values(my, message);
 	if (my->observer && my->observer->value)
 		mysql_row_values(my, message);
 }
@@ -527,6 +557,9 @@ static void read_headless(struct mysql *my)
 	switch (response->phase) {
 	case PHASE_ROWS:
 		response->rows++;
+		break;
+	case PHASE_EVENTS:
+		response->events++;
 		break;
 	case PHASE_DEFINITIONS:
 		my->columns.total++;
@@ -584,6 +617,9 @@ static void read_message(struct mysql *my, const struct message *message)
 	case PHASE_ROWS:
 		read_row_or_end(my, message);
 		break;
+	case PHASE_EVENTS:
+		read_event(my, message);
+		break;
 	case PHASE_PREPARED:
 		read_prepared_definition(my, message);
 		break;
@@ -613,6 +649,21 @@ static void read_greeting(struct mysql *my, const struct message *message)
 	mysql_agree(my);
 }
 
+/* An error before the client has spoken answers its connecting. */
+static struct command *push_refused(struct mysql *my,
+				    const struct message *message)
+{
+	struct command *command = mysql_push(my);
+
+	if (!command)
+		return NULL;
+	command->code = COMMAND_CONNECT;
+	command->answer_sequence = message->first_sequence;
+	command->start_ns = command->sent_ns = message->first_ns;
+	command->tid = message->tid;
+	return command;
+}
+
 void mysql_server_message(struct mysql *my, const struct message *message)
 {
 	struct response *response = &my->response;
@@ -626,6 +677,9 @@ void mysql_server_message(struct mysql *my, const struct message *message)
 			return;
 		}
 	}
+	if (!head && message->kept && message->bytes[0] == 0xff &&
+	    !my->commanded)
+		head = push_refused(my, message);
 	if (!head) {
 		if (message->kept && message->bytes[0] == 10)
 			read_greeting(my, message);

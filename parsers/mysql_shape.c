@@ -17,6 +17,12 @@
 #define OK_BYTES_MAX	     4096  /* of an OK with its texts */
 #define STATUS_UNUSED	     0x0004 /* a flag that no server sets */
 #define TEXT_SEEN_MIN	     16	   /* of a statement that the window cuts */
+#define BINLOG_NAME_MAX	     512   /* bytes of a binary log's name */
+#define REFUSAL_TEXT_MIN     4	   /* bytes of what a server's error says */
+#define ERROR_CODE_MIN	     1000  /* of a server's errors */
+#define ERROR_CODE_MAX	     16000
+#define SEMI_SYNC_MARK	     0xef
+#define EVENT_SIZE_AT	     9	   /* of an event's header: its size */
 
 static uint32_t packet_length(const uint8_t *bytes)
 {
@@ -115,6 +121,40 @@ static uint32_t fixed_length(uint8_t code)
 	}
 }
 
+/* A replica's wish for a binary log, or its registration: all of it. */
+static enum shape shape_replica(const uint8_t *payload, size_t seen,
+				uint32_t length)
+{
+	struct cursor c = cursor_of(payload + 1, seen - 1);
+	struct span file;
+
+	if (length < 11 || length > LOGIN_BYTES_MAX)
+		return SHAPE_NO;
+	if (seen < length)
+		return SHAPE_SHORT;
+	switch (payload[0]) {
+	case COM_BINLOG_DUMP:
+		cursor_take(&c, 4 + 2 + 4);
+		file = cursor_span(&c, cursor_left(&c));
+		break;
+	case COM_BINLOG_DUMP_GTID:
+		cursor_take(&c, 2 + 4);
+		file = cursor_span(&c, cursor_uint(&c, 4));
+		cursor_take(&c, 8);
+		cursor_take(&c, cursor_uint(&c, 4));
+		break;
+	default: /* COM_REGISTER_SLAVE: host, user, password */
+		cursor_take(&c, 4);
+		file = cursor_span(&c, cursor_uint(&c, 1));
+		cursor_span(&c, cursor_uint(&c, 1));
+		cursor_span(&c, cursor_uint(&c, 1));
+		cursor_take(&c, 2 + 4 + 4);
+	}
+	return !c.bad && !cursor_left(&c) && file.length <= BINLOG_NAME_MAX &&
+	       is_printable((const uint8_t *)file.bytes, file.length) ?
+		SHAPE_YES : SHAPE_NO;
+}
+
 /* The payload of a request: `seen` of `length` bytes. */
 static enum shape shape_payload(const uint8_t *payload, size_t seen,
 				uint32_t length)
@@ -160,6 +200,10 @@ static enum shape shape_payload(const uint8_t *payload, size_t seen,
 		if (length < 7)
 			return SHAPE_NO;
 		return seen < length ? SHAPE_SHORT : SHAPE_YES;
+	case COM_BINLOG_DUMP:
+	case COM_BINLOG_DUMP_GTID:
+	case COM_REGISTER_SLAVE:
+		return shape_replica(payload, seen, length);
 	case COM_CHANGE_USER:
 		if (length < 4 || length > LOGIN_BYTES_MAX)
 			return SHAPE_NO;
@@ -255,6 +299,48 @@ enum shape mysql_shape_greeting(const uint8_t *bytes, size_t length)
 	if (left < version + 1 + 4 + 8 + 1)
 		return SHAPE_SHORT;
 	return bytes[5 + version + 1 + 4 + 8] ? SHAPE_NO : SHAPE_YES;
+}
+
+enum shape mysql_shape_refusal(const uint8_t *bytes, size_t length)
+{
+	uint32_t payload;
+	unsigned code;
+
+	if (length >= 4 && (bytes[3] || bytes[1] > 1 || bytes[2] ||
+			    packet_length(bytes) < 3 + REFUSAL_TEXT_MIN))
+		return SHAPE_NO;
+	if (length >= 5 && bytes[4] != 0xff)
+		return SHAPE_NO;
+	if (length < 7)
+		return SHAPE_SHORT;
+	payload = packet_length(bytes);
+	code = bytes[5] | (unsigned)bytes[6] << 8;
+	if (code < ERROR_CODE_MIN || code > ERROR_CODE_MAX ||
+	    length > MYSQL_HEADER_BYTES + payload ||
+	    !is_printable(bytes + 7, length - 7))
+		return SHAPE_NO;
+	return length < MYSQL_HEADER_BYTES + payload ? SHAPE_SHORT : SHAPE_YES;
+}
+
+enum shape mysql_shape_event(const uint8_t *bytes, size_t length)
+{
+	struct cursor c = cursor_of(bytes, length);
+	uint32_t payload;
+	uint64_t size;
+
+	if (length >= 5 && bytes[4])
+		return SHAPE_NO;
+	payload = (uint32_t)cursor_uint(&c, 3);
+	cursor_uint(&c, 1 + 1);
+	/* A semi-synchronous replica's are marked so, and numbered. */
+	if (cursor_left(&c) && *c.at == SEMI_SYNC_MARK)
+		cursor_uint(&c, 2);
+	cursor_take(&c, EVENT_SIZE_AT);
+	size = cursor_uint(&c, 4);
+	if (c.bad)
+		return SHAPE_SHORT;
+	return size + 1 == payload || size + 3 == payload ? SHAPE_YES :
+							    SHAPE_NO;
 }
 
 /* An OK: two numbers, status, warnings, texts; a PREPARE's: 12 bytes. */
@@ -457,13 +543,19 @@ static size_t first_since(const struct window *server, uint64_t ns)
 static enum shape shape_of_roles(const struct window *client,
 				 const struct window *server, bool from_start)
 {
-	enum shape request, login, greeting = SHAPE_NO;
+	enum shape request, framed, login;
+	enum shape greeting = SHAPE_NO, refusal = SHAPE_NO;
 	size_t at;
 
 	if (server->length) {
 		greeting = mysql_shape_greeting(server->bytes, server->length);
-		if (greeting == SHAPE_YES)
+		if (from_start)
+			refusal = mysql_shape_refusal(server->bytes,
+						      server->length);
+		if (greeting == SHAPE_YES || refusal == SHAPE_YES)
 			return SHAPE_YES;
+		if (greeting == SHAPE_NO)
+			greeting = refusal;
 	}
 	if (!client->length)
 		return from_start && greeting == SHAPE_NO && server->length ?
@@ -472,14 +564,20 @@ static enum shape shape_of_roles(const struct window *client,
 	if (login == SHAPE_YES)
 		return SHAPE_YES;
 	request = mysql_shape_request(client->bytes, client->length);
-	if (request == SHAPE_NO)
+	framed = mysql_frames_shape(SIDE_CLIENT, client->bytes,
+				    client->length);
+	if (request == SHAPE_NO && framed == SHAPE_NO)
 		return login;
 	if (!server->length)
 		return SHAPE_SHORT;
 	at = first_since(server, window_first_ns(client, 0));
 	if (at >= server->length)
 		return SHAPE_SHORT;
-	return least(request, response_at(server, at));
+	request = least(request, response_at(server, at));
+	framed = least(framed, mysql_frames_shape(SIDE_SERVER,
+						  server->bytes + at,
+						  server->length - at));
+	return request > framed ? request : framed;
 }
 
 enum verdict mysql_probe(const struct opening *opening, bool *client_out)

@@ -41,7 +41,12 @@ enum field_type {
 
 enum indicator { INDICATOR_NONE, INDICATOR_NULL };
 
+#define BULK_SENDS_TYPES     128 /* a flag of COM_STMT_BULK_EXECUTE */
+#define QUERY_ATTRIBUTES_MAX 64	 /* kept of a query */
+#define UNIT_COLUMNS	     2	 /* of a bulk execution's results */
+
 static const struct span null_text = { "NULL", 4 };
+static const struct span default_text = { "DEFAULT", 7 };
 
 static struct span text_span(char text[VALUE_TEXT_BYTES], int length)
 {
@@ -300,6 +305,29 @@ void mysql_row_values(struct mysql *my, const struct message *row)
 		text_values(my, row);
 }
 
+void mysql_unit_values(struct mysql *my, const struct message *row)
+{
+	struct cursor c = cursor_of(row->bytes, row->kept);
+	uint64_t id = 0, affected = 0;
+	const uint8_t *nulls;
+
+	cursor_uint(&c, 1);
+	nulls = cursor_take(&c, (UNIT_COLUMNS + 2 + 7) / 8);
+	if (!nulls || my->columns.set_total != UNIT_COLUMNS)
+		return;
+	if (!is_null(nulls, 2))
+		id = cursor_uint(&c, 8);
+	if (!is_null(nulls, 3))
+		affected = cursor_uint(&c, 8);
+	if (c.bad || cursor_left(&c) || affected > INT32_MAX)
+		return;
+	if (id)
+		my->response.insert_id = id;
+	if (my->response.affected < 0)
+		my->response.affected = 0;
+	my->response.affected += (int64_t)affected;
+}
+
 bool mysql_row_is_text(const struct mysql *my, const uint8_t *row,
 		       size_t length)
 {
@@ -338,6 +366,69 @@ static void keep_parameter(struct command *command, struct span value)
 	piece.length = (uint32_t)value.length & INT32_MAX;
 	if (buffer_append(&command->values, value.bytes, value.length))
 		buffer_append(&command->pieces, &piece, sizeof(piece));
+}
+
+/* "name=value", one piece. */
+static void keep_attribute(struct command *command, struct span name,
+			   struct span value)
+{
+	struct piece_of piece = { .at = (uint32_t)command->values.length };
+	size_t count = command->pieces.length / sizeof(piece);
+
+	if (count >= QUERY_ATTRIBUTES_MAX || !name.bytes || !value.bytes ||
+	    command->values.length + name.length + 1 + value.length >
+		    PARAMETERS_BYTES_MAX)
+		return;
+	buffer_append(&command->values, name.bytes, name.length);
+	buffer_append(&command->values, "=", 1);
+	buffer_append(&command->values, value.bytes, value.length);
+	piece.length = (uint32_t)(command->values.length - piece.at) &
+		       INT32_MAX;
+	buffer_append(&command->pieces, &piece, sizeof(piece));
+}
+
+/*
+ * With CLIENT_QUERY_ATTRIBUTES a statement's text stands behind named values.
+ * Their form is unmistakable: how many there are, and then the byte 1, which
+ * no statement has second.
+ */
+void mysql_query_attributes(struct mysql *my, struct command *command,
+			    struct cursor *c)
+{
+	struct cursor a = *c, types;
+	uint64_t count = cursor_lenenc(&a), sets = cursor_lenenc(&a), i;
+	const uint8_t *nulls;
+	char text[VALUE_TEXT_BYTES];
+
+	if ((my->capabilities_known &&
+	     !(my->capabilities & CLIENT_QUERY_ATTRIBUTES)) ||
+	    a.bad || sets != 1)
+		return;
+	if (!count) {
+		*c = a;
+		return;
+	}
+	nulls = cursor_take(&a, (count + 7) / 8);
+	if (cursor_uint(&a, 1) != 1)
+		return;
+	types = a;
+	for (i = 0; i < count && !a.bad; i++) {
+		cursor_uint(&a, 2);
+		cursor_string(&a);
+	}
+	for (i = 0; i < count && !a.bad; i++) {
+		uint16_t type = (uint16_t)cursor_uint(&types, 2);
+		struct span name = cursor_string(&types), value = null_text;
+
+		if (!is_null(nulls, i))
+			value = mysql_value_text(&a, type, text);
+		if (!a.bad)
+			keep_attribute(command, name, value);
+	}
+	if (a.bad)
+		command->values.length = command->pieces.length = 0;
+	else
+		*c = a;
 }
 
 static const struct long_data *find_long(const struct statement *statement,
@@ -449,9 +540,11 @@ static bool read_parameters(struct command *command,
 static void read_bulk(struct command *command, struct statement *statement,
 		      struct cursor c)
 {
-	bool typed = cursor_uint(&c, 2) & 128;
 	char text[VALUE_TEXT_BYTES];
+	bool typed;
 
+	command->bulk_flags = (uint16_t)cursor_uint(&c, 2);
+	typed = command->bulk_flags & BULK_SENDS_TYPES;
 	if (!statement->parameters)
 		return;
 	if (typed)
@@ -466,12 +559,15 @@ static void read_bulk(struct command *command, struct statement *statement,
 		uint64_t indicator = cursor_uint(&c, 1);
 		struct span value = null_text;
 
+		/* Neither a value nor NULL: the column's default. */
 		if (indicator > INDICATOR_NULL)
-			continue;
+			value = default_text;
 		if (indicator == INDICATOR_NONE)
 			value = mysql_value_text(&c, code, text);
-		if (!c.bad)
-			keep_parameter(command, value);
+		if (c.bad)
+			return;
+		keep_parameter(command, value);
+		command->bulk_sets += (i + 1) % statement->parameters == 0;
 	}
 }
 

@@ -46,6 +46,7 @@ struct opening {
 	struct window in;  /* towards the traced process; may be empty */
 	struct window out; /* from the traced process; may be empty */
 	bool from_start;   /* offset 0 of both directions is the connection's */
+	bool last;	   /* no more bytes will come: what is likely may do */
 };
 
 enum outcome { PARSE_TOOK, PARSE_MORE, PARSE_WAIT, PARSE_LOST, PARSE_DONE };
@@ -89,11 +90,17 @@ struct parser {
 			 const struct window *window);
 	/* `missed` bytes of this side will never come (0: see above). */
 	void (*gap)(void *state, enum side side, uint64_t missed);
+	/*
+	 * No byte has come for a second or two: reports what only waits for
+	 * bytes that may never come.  NULL: nothing ever does.
+	 */
+	void (*quiet)(void *state);
 	/* The connection has ended: reports what is pending, frees the state. */
 	void (*close)(void *state);
 };
 
 extern const struct parser mysql_parser;
+extern const struct parser mysql_x_parser;
 
 /* All parsers, in the order in which they are asked; NULL at the end. */
 extern const struct parser *const parser_registry[];

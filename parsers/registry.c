@@ -8,6 +8,7 @@
 
 const struct parser *const parser_registry[] = {
 	&mysql_parser,
+	&mysql_x_parser,
 	NULL,
 };
 

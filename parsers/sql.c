@@ -40,7 +40,11 @@ struct sql_lexer sql_lexer_of(const char *text, size_t length, unsigned flags)
 
 bool sql_token_is(const struct sql_token *token, const char *word)
 {
-	return token->kind == SQL_WORD && strlen(word) == token->length &&
+	/* Most are told apart by their first letter; its cases differ in 0x20. */
+	if (token->kind != SQL_WORD || !token->length ||
+	    ((token->at[0] ^ word[0]) & ~0x20))
+		return false;
+	return strlen(word) == token->length &&
 	       !strncasecmp(token->at, word, token->length);
 }
 
@@ -416,26 +420,43 @@ static void drop_sign(struct output *out, const struct sql_token *sign,
 		out->length--;
 }
 
-size_t sql_mask(const char *text, size_t length, unsigned flags, char *out)
+/* Like put, with literals as `?`, and comments' texts too. */
+static void put_masked(struct output *out, const char *text, size_t length,
+		       unsigned flags);
+
+/* Names and numbers of a hint mean something, its values are literals. */
+static void put_hint(struct output *out, const struct sql_token *token,
+		     unsigned flags)
+{
+	/* No hint lies in a hint: what would end it ends the outer one. */
+	put(out, token->at, 3);
+	put_masked(out, token->at + 3, token->length - 5, flags);
+	put(out, "*/", 2);
+}
+
+static void put_masked(struct output *out, const char *text, size_t length,
+		       unsigned flags)
 {
 	struct sql_lexer lexer = sql_lexer_of(text, length, flags);
 	struct sql_token before = { .kind = SQL_END }, last = before, token;
-	struct output output = { out, 0 };
 
 	while ((token = sql_lexer_next(&lexer)).kind != SQL_END) {
 		switch (token.kind) {
 		case SQL_COMMENT:
-			put_comment(&output, &token);
+			put_comment(out, &token);
+			continue;
+		case SQL_HINT:
+			put_hint(out, &token, flags);
 			continue;
 		case SQL_NUMBER:
-			drop_sign(&output, &last, &before);
-			put(&output, "?", 1);
+			drop_sign(out, &last, &before);
+			put(out, "?", 1);
 			break;
 		case SQL_STRING:
-			put(&output, "?", 1);
+			put(out, "?", 1);
 			break;
 		default:
-			put(&output, token.at, token.length);
+			put(out, token.at, token.length);
 			break;
 		}
 		if (token.kind != SQL_SPACE) {
@@ -443,6 +464,13 @@ size_t sql_mask(const char *text, size_t length, unsigned flags, char *out)
 			last = token;
 		}
 	}
+}
+
+size_t sql_mask(const char *text, size_t length, unsigned flags, char *out)
+{
+	struct output output = { out, 0 };
+
+	put_masked(&output, text, length, flags);
 	return output.length;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""record.py SOCKET DIR - record the sessions of this directory again.
+"""record.py SOCKET DIR [NAME...] - record the sessions of this directory again.
 
 Speaks the protocol itself to a private MariaDB whose root has no password, so
 that each packet is the one that a test wants; what the server answers is the
@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zlib
 
 SCHEMA = """
 DROP DATABASE IF EXISTS shop; CREATE DATABASE shop; USE shop;
@@ -32,6 +33,7 @@ GRANT ALL ON shop.* TO ed@'%';
 """
 BASE = 0x00000001 | 0x4 | 0x80 | 0x200 | 0x2000 | 0x8000 | 0x30000 | 0x80000
 DEPRECATE_EOF, SESSION_TRACK, WITH_DB = 1 << 24, 1 << 23, 8
+COMPRESS = 0x20
 BULK, EXTENDED, CACHE = 1 << 34, 1 << 35, 1 << 36
 
 
@@ -46,7 +48,8 @@ class Session:
         self.socket.connect(path)
         self.out = open(capture, "w", encoding="ascii")
         self.out.write("# MariaDB 10.11, recorded by record.py\n")
-        self.rest = b""
+        self.rest = self.frames = b""
+        self.compressed = False
 
     def send(self, *payloads, seq=0):
         data = b"".join(struct.pack("<I", len(p))[:3] + bytes([seq + i]) + p
@@ -54,6 +57,12 @@ class Session:
         self.raw(data)
 
     def raw(self, data):
+        if self.compressed:
+            packed = zlib.compress(data) if len(data) >= 50 else data
+            plain = len(data) if len(packed) < len(data) else 0
+            data = packed if plain else data
+            data = (struct.pack("<I", len(data))[:3] + b"\0" +
+                    struct.pack("<I", plain)[:3] + data)
         self.out.write("C " + data.hex() + "\n")
         self.socket.sendall(data)
 
@@ -68,7 +77,22 @@ class Session:
             if not data:
                 raise EOFError
             self.out.write("S " + data.hex() + "\n")
-            self.rest += data
+            if self.compressed:
+                self.frames += data
+                self.unpack()
+            else:
+                self.rest += data
+
+    def unpack(self):
+        while len(self.frames) >= 7:
+            size = 7 + int.from_bytes(self.frames[:3], "little")
+            if len(self.frames) < size:
+                return
+            body = self.frames[7:size]
+            if any(self.frames[4:7]):
+                body = zlib.decompress(body)
+            self.rest += body
+            self.frames = self.frames[size:]
 
     def login(self, caps, user=b"root", database=b""):
         greeting = self.packet()
@@ -83,7 +107,9 @@ class Session:
         body += (database + b"\0" if database else b"")
         self.send(body + b"mysql_native_password\0", seq=1)
         self.caps = caps
-        return self.packet()
+        answer = self.packet()
+        self.compressed = bool(caps & COMPRESS)
+        return answer
 
     def simple(self, payload):
         self.send(payload)
@@ -284,7 +310,27 @@ def plain(path, capture, caps):
     s.end()
 
 
-def cli(path, capture, _caps):
+def compressed(path, capture, caps):
+    """Frames of both kinds, several for a result, several packets in one."""
+    plain(path, capture, caps | COMPRESS)
+
+
+def replica(path, capture, caps):
+    """Registers, and reads a binary log to its end, without waiting."""
+    s = Session(path, capture)
+    s.login(caps)
+    s.query("RESET MASTER")
+    s.query("INSERT INTO shop.tickets (customer, t) VALUES (1, 'logged')")
+    s.query("SET @master_binlog_checksum = 'NONE', @mariadb_slave_capability=4")
+    s.simple(struct.pack("<BI", 0x15, 77) + b"\4host\4repl\6secret" +
+             struct.pack("<HII", 3306, 0, 0))
+    s.send(struct.pack("<BIHI", 0x12, 4, 1, 77) + b"log.000001")
+    while s.packet()[0] not in (0xfe, 0xff):
+        pass
+    s.out.close()
+
+
+def cli(path, capture, caps):
     relay = socket.socket()
     relay.bind(("127.0.0.1", 0))
     relay.listen(1)
@@ -305,6 +351,7 @@ def cli(path, capture, _caps):
     thread.start()
     subprocess.run(["mariadb", "--no-defaults", "-h127.0.0.1", "-uroot",
                     "-P%d" % relay.getsockname()[1], "--skip-ssl", "shop",
+                    "--compress" if caps & COMPRESS else "--skip-compress",
                     "-e", "SELECT * FROM customers; SELECT id, t FROM tickets "
                     "WHERE customer = 1; DELETE FROM tickets WHERE id = 1"],
                    check=True, stdout=subprocess.DEVNULL)
@@ -313,7 +360,7 @@ def cli(path, capture, _caps):
 
 
 def main():
-    path, directory = sys.argv[1:]
+    path, directory, *names = sys.argv[1:]
     track = SESSION_TRACK
     sessions = [
         ("text-eof", text, 0), ("text-ok", text, DEPRECATE_EOF | track),
@@ -325,9 +372,14 @@ def main():
         ("load", load, DEPRECATE_EOF), ("ed25519", users, 0),
         ("change-user", change, DEPRECATE_EOF | track),
         ("plain-eof", plain, 0), ("plain-ok", plain, DEPRECATE_EOF),
-        ("cli", cli, 0),
+        ("cli", cli, 0), ("cli-compressed", cli, COMPRESS),
+        ("compressed-eof", compressed, 0),
+        ("compressed-ok", compressed, DEPRECATE_EOF),
+        ("binlog", replica, 0),
     ]
     for name, session, caps in sessions:
+        if names and name not in names:
+            continue
         subprocess.run(["mariadb", "--no-defaults", "-S", path, "-uroot",
                         "--delimiter=;;", "-e", SCHEMA], check=True)
         session(path, os.path.join(directory, name + ".mysql"), caps)

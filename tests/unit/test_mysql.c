@@ -13,14 +13,17 @@
 #define CAPTURES "tests/captures/"
 
 static const char *const captures[] = {
-	"change-user", "cli", "ed25519", "load", "pipelined-eof",
-	"pipelined-ok", "plain-eof", "plain-ok", "prepared-cached",
-	"prepared-eof", "prepared-ok", "text-eof", "text-ok",
+	"binlog", "change-user", "cli", "cli-compressed", "compressed-eof",
+	"compressed-ok", "ed25519", "load", "pipelined-eof", "pipelined-ok",
+	"plain-eof", "plain-ok", "prepared-cached", "prepared-eof",
+	"prepared-ok", "text-eof", "text-ok",
 };
 #define CAPTURE_COUNT (sizeof(captures) / sizeof(*captures))
 
 /* What one exchange leaves to the next is nothing in these. */
-static const char *const plain[] = { "plain-eof", "plain-ok" };
+static const char *const plain[] = { "plain-eof", "plain-ok",
+				     "compressed-eof", "compressed-ok" };
+#define PLAIN_COUNT (sizeof(plain) / sizeof(*plain))
 
 static struct recording load(const char *name)
 {
@@ -271,7 +274,9 @@ START_TEST(gap_is_marked)
 		ck_assert_msg(d.exchanges == base.exchanges,
 			      "gap at %zu: %zu exchanges", at, d.exchanges);
 		if (turn_of(&r, SIDE_SERVER, at) > 0)
-			ck_assert_msg(d.incomplete == 1,
+			/* The check sum of a frame is no exchange's. */
+			ck_assert_msg(d.incomplete == 1 ||
+					      (_i > 1 && !d.incomplete),
 				      "gap at %zu: %zu incomplete", at,
 				      d.incomplete);
 	}
@@ -395,7 +400,8 @@ START_TEST(query_attributes_are_stepped_over)
 	REPLY(&r, 1, OK);
 	assert_lines(&r,
 		"SELECT status=0 rows=-1 affected=0 results=1 targets:1 =\"t\" "
-		"statement=\"SELECT 1 FROM t\" masked=\"SELECT ? FROM t\"\n"
+		"statement=\"SELECT 1 FROM t\" masked=\"SELECT ? FROM t\" "
+		"mysql.query_attributes=\"id=abc\"(value)\n"
 		"SELECT status=0 rows=-1 affected=0 results=1 targets:1 =\"u\" "
 		"statement=\"SELECT 2 FROM u\" masked=\"SELECT ? FROM u\"\n");
 }
@@ -447,7 +453,8 @@ START_TEST(unknown_statement_is_said)
 	assert_lines(&r,
 		"\tvalue 0 =\"7\"\n"
 		"COM_STMT_EXECUTE status=0 rows=1 affected=-1 results=1 "
-		"columns:1 =\"?\" unknown-statement\n");
+		"columns:1 =\"?\" mysql.statement_id=9 "
+		"unknown-statement\n");
 }
 END_TEST
 
@@ -642,12 +649,14 @@ START_TEST(answer_to_a_lost_request)
 }
 END_TEST
 
+static enum verdict probe(const void *in, size_t in_length, const void *out,
+			  size_t out_length, bool *client_out);
+
 #define LOGIN(caps)                                                         \
 	caps "\0\0\0\1\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 
 static enum outcome outcome_after(const void *request, size_t length,
-				  uint8_t sequence, const char *reply,
-				  size_t reply_length)
+				  uint8_t sequence)
 {
 	struct observer observer = { NULL, NULL, NULL };
 	void *state = mysql_parser.open(true, &observer);
@@ -660,13 +669,6 @@ static enum outcome outcome_after(const void *request, size_t length,
 				  .length = r.length[SIDE_CLIENT] };
 	step = mysql_parser.parse(state, SIDE_CLIENT, &window);
 	ck_assert_int_eq(step.outcome, PARSE_TOOK);
-	if (reply) {
-		packet(&r, SIDE_SERVER, sequence + 1, reply, reply_length);
-		window.bytes = r.bytes[SIDE_SERVER];
-		window.length = r.length[SIDE_SERVER];
-		step = mysql_parser.parse(state, SIDE_SERVER, &window);
-		ck_assert_int_eq(step.outcome, PARSE_TOOK);
-	}
 	window.bytes = (const uint8_t *)"\x16\3\1\2\0\1\0";
 	window.length = 7;
 	step = mysql_parser.parse(state, SIDE_CLIENT, &window);
@@ -675,14 +677,92 @@ static enum outcome outcome_after(const void *request, size_t length,
 	return step.outcome;
 }
 
-START_TEST(encrypted_and_compressed_ends_reading)
+#define GREETING                                                            \
+	"\x0a" "8.0\0\1\0\0\0abcdefgh\0\xff\xff\x2d\2\0\xff\xcf\x15\0\0\0\0" \
+	"\0\0\0\0\0\0abcdefghijkl\0caching_sha2_password\0"
+
+/* An error before the client has said a word, with a greeting or without. */
+START_TEST(refused_connection)
+{
+	static const char refusal[] = "\x0a\0\0\0\xff\x69\4Blocked";
+	struct recording r = fresh();
+	bool out = false;
+
+	REPLY(&r, 0, "\xff\x69\4Host is blocked");
+	assert_lines(&r, "CONNECT status=1129 failed message=\"Host is "
+			 "blocked\" rows=-1 affected=-1 results=1\n");
+	r = fresh();
+	REPLY(&r, 0, GREETING);
+	REPLY(&r, 1, "\xff\x10\4#08004Too many connections");
+	assert_lines(&r, "CONNECT status=1040 failed sqlstate=\"08004\" "
+			 "message=\"Too many connections\" rows=-1 "
+			 "affected=-1 results=1\n");
+	ck_assert_int_eq(probe(refusal, sizeof(refusal) - 1, NULL, 0, &out),
+			 PROBE_YES);
+	ck_assert(out);
+	ck_assert_int_eq(probe(refusal, 9, NULL, 0, &out), PROBE_MORE);
+}
+END_TEST
+
+/* Full authentication: the key is asked for, a secret sent; none is kept. */
+START_TEST(caching_sha2_password_full)
+{
+	struct recording r = fresh();
+	char *lines;
+
+	REPLY(&r, 0, GREETING);
+	PACKET(&r, SIDE_CLIENT, 1,
+	       LOGIN("\x05\xa2\x08\0") "root\0\6scr\1mb"
+	       "caching_sha2_password\0");
+	REPLY(&r, 2, "\1\4");
+	PACKET(&r, SIDE_CLIENT, 3, "\2");
+	REPLY(&r, 4, "\1-----BEGIN PUBLIC KEY-----");
+	PACKET(&r, SIDE_CLIENT, 5, "hunter2-encrypted");
+	REPLY(&r, 6, OK);
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	lines = finish(&r);
+	ck_assert_str_eq(lines, "LOGIN status=0 rows=-1 affected=-1 results=1 "
+		"user=\"root\" mysql.auth_plugin=\"caching_sha2_password\"\n"
+		"COM_PING status=0 rows=-1 affected=-1 results=1\n");
+	free(lines);
+}
+END_TEST
+
+/* MariaDB 11.5: a row for each set, its id and how many rows it changed. */
+START_TEST(bulk_execution_with_unit_results)
+{
+	struct recording r = fresh();
+	char *lines;
+
+	COMMAND(&r, "\x0e");
+	REPLY(&r, 1, OK);
+	COMMAND(&r, "\x16INSERT INTO t VALUES (?)");
+	REPLY(&r, 1, "\0\7\0\0\0\0\0\1\0\0\0\0");
+	definition(&r, 2, "?", 3);
+	REPLY(&r, 3, "\xfe\0\0\2\0");
+	COMMAND(&r, "\xfa\7\0\0\0\xc0\0\3\0\0\5\0\0\0\1");
+	REPLY(&r, 1, "\2");
+	definition(&r, 2, "Id", 8);
+	definition(&r, 3, "Affected_rows", 8);
+	REPLY(&r, 4, "\xfe\0\0\2\0");
+	REPLY(&r, 5, "\0\0\x15\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0");
+	REPLY(&r, 6, "\0\0\x16\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0");
+	REPLY(&r, 7, "\xfe\0\0\2\0");
+	lines = finish(&r);
+	ck_assert_msg(strstr(lines, "INSERT status=0 rows=-1 affected=3 ") &&
+		      strstr(lines, "parameters:2 =\"5\" =\"NULL\"") &&
+		      strstr(lines, "mysql.statement_id=7 mysql.bulk_sets=2 "
+				    "mysql.insert_id=22"), "%s", lines);
+	free(lines);
+}
+END_TEST
+
+START_TEST(encryption_ends_reading)
 {
 	static const char ssl[] = LOGIN("\x85\xaa\0\0");
-	static const char compress[] = LOGIN("\xa5\xa2\0\0") "root\0";
 
-	ck_assert_int_eq(outcome_after(ssl, 32, 1, NULL, 0), PARSE_DONE);
-	ck_assert_int_eq(outcome_after(compress, sizeof(compress), 1, OK, 7),
-			 PARSE_DONE);
+	ck_assert_int_eq(outcome_after(ssl, 32, 1), PARSE_DONE);
 }
 END_TEST
 
@@ -820,7 +900,7 @@ END_TEST
 START_TEST(registry_finds)
 {
 	ck_assert_ptr_eq(parser_find("mysql"), &mysql_parser);
-	ck_assert_ptr_null(parser_find("mysqlx"));
+	ck_assert_ptr_null(parser_find("mysqly"));
 	ck_assert_ptr_eq(parser_registry[0], &mysql_parser);
 }
 END_TEST
@@ -840,9 +920,10 @@ static Suite *suite(void)
 			    CAPTURE_COUNT);
 	tcase_add_loop_test(recorded, truncation_keeps_what_was_complete, 0,
 			    CAPTURE_COUNT);
-	tcase_add_loop_test(recorded, gap_spoils_its_own_exchange_alone, 0, 2);
-	tcase_add_loop_test(recorded, gap_is_marked, 0, 2);
-	tcase_add_loop_test(recorded, start_in_mid_connection, 0, 2);
+	tcase_add_loop_test(recorded, gap_spoils_its_own_exchange_alone, 0,
+			    PLAIN_COUNT);
+	tcase_add_loop_test(recorded, gap_is_marked, 0, PLAIN_COUNT);
+	tcase_add_loop_test(recorded, start_in_mid_connection, 0, PLAIN_COUNT);
 	suite_add_tcase(s, recorded);
 	tcase_set_timeout(written, 60);
 	tcase_add_test(written, query_attributes_are_stepped_over);
@@ -856,7 +937,10 @@ static Suite *suite(void)
 	tcase_add_test(written, column_names_without_backslash);
 	tcase_add_test(written, packets_of_16_megabytes);
 	tcase_add_test(written, answer_to_a_lost_request);
-	tcase_add_test(written, encrypted_and_compressed_ends_reading);
+	tcase_add_test(written, encryption_ends_reading);
+	tcase_add_test(written, refused_connection);
+	tcase_add_test(written, caching_sha2_password_full);
+	tcase_add_test(written, bulk_execution_with_unit_results);
 	suite_add_tcase(s, written);
 	tcase_add_loop_test(probes, probe_knows_both_roles, 0, CAPTURE_COUNT);
 	tcase_add_test(probes, probe_in_mid_connection);
