@@ -46,6 +46,8 @@ struct conversation {
 	bool from_start;
 	bool client_out; /* the traced process is the client */
 	bool muted;
+	bool active; /* bytes have come since conversation_rest() */
+	bool rested; /* and the parser was told since that none have */
 	const struct parser *parser;
 	void *state;
 	struct observer observer;
@@ -202,6 +204,8 @@ static bool conversation_probe(struct conversation *conversation)
 	enum stream_has has_in, has_out;
 	uint64_t gap_in, gap_out;
 
+	if (c->midstream)
+		conversation->from_start = false;
 	has_in = stream_head(in, &opening.in, &gap_in);
 	has_out = stream_head(out, &opening.out, &gap_out);
 	if (has_in == STREAM_GAP || has_out == STREAM_GAP) {
@@ -213,6 +217,7 @@ static bool conversation_probe(struct conversation *conversation)
 	if (has_in == STREAM_NONE && has_out == STREAM_NONE)
 		return false;
 	opening.from_start = conversation->from_start;
+	opening.last = c->closed;
 	switch (ask_parsers(conversation, &opening)) {
 	case PROBE_YES:
 		conversation->state = conversation->parser->open(
@@ -492,6 +497,8 @@ void conversation_run(struct conversation *conversation,
 		      struct connection *connection)
 {
 	conversation->connection = connection;
+	conversation->active = true;
+	conversation->rested = false;
 	while (conversation->phase == PHASE_PROBE &&
 	       conversation_probe(conversation))
 		;
@@ -516,6 +523,21 @@ enum side conversation_traced(const struct conversation *conversation)
 void conversation_mute(struct conversation *conversation, bool muted)
 {
 	conversation->muted = muted;
+}
+
+void conversation_rest(struct conversation *conversation,
+		       struct connection *connection)
+{
+	bool active = conversation->active;
+
+	conversation->active = false;
+	if (active || conversation->rested ||
+	    conversation->phase != PHASE_PARSE || !conversation->parser->quiet)
+		return;
+	conversation->rested = true;
+	conversation->connection = connection;
+	conversation->parser->quiet(conversation->state);
+	conversation->connection = NULL;
 }
 
 bool conversation_over(const struct conversation *conversation)

@@ -60,6 +60,16 @@ conversation_new(const struct conversation_settings *settings);
 void conversation_run(struct conversation *conversation,
 		      struct connection *connection);
 
+/*
+ * conversation_rest - to be called about once a second
+ *
+ * A parser whose connection has had no bytes between two calls is told so, by
+ * quiet() and once: the last response of a connection that stays open is not
+ * to wait for the next.
+ */
+void conversation_rest(struct conversation *conversation,
+		       struct connection *connection);
+
 /* Is it left alone: of no enabled protocol, or its parser is done? */
 bool conversation_over(const struct conversation *conversation);
 
