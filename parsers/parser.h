@@ -101,6 +101,7 @@ struct parser {
 
 extern const struct parser mysql_parser;
 extern const struct parser mysql_x_parser;
+extern const struct parser pgsql_parser;
 
 /* All parsers, in the order in which they are asked; NULL at the end. */
 extern const struct parser *const parser_registry[];

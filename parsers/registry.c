@@ -9,6 +9,7 @@
 const struct parser *const parser_registry[] = {
 	&mysql_parser,
 	&mysql_x_parser,
+	&pgsql_parser,
 	NULL,
 };
 

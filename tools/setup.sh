@@ -10,7 +10,7 @@ set -eu
 BUILD='gcc libc6-dev make pkg-config libbpfcc-dev libelf-dev libcapstone-dev
 	libbpf-dev libcap-ng-dev libyajl-dev uthash-dev libssl-dev libpcap-dev
 	libnghttp2-dev zlib1g-dev libbrotli-dev libzstd-dev liblz4-dev
-	libsnappy-dev libpg-query-dev libbson-dev'
+	libsnappy-dev libpg-query-dev libprotobuf-c-dev libbson-dev'
 RUN='mariadb-server-core mariadb-client-core openssl python3'
 TEST='bats check clang jq libclang-rt-14-dev procps bsdutils bpftool
 	shellcheck groff mandoc'
