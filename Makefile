@@ -84,7 +84,7 @@ $(BUILD)/probes/embedded.o: probes/embedded.S $(BPF)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
-		$(LIBRARY) $(shell $(PKG_CONFIG) --cflags --libs check) \
+		$(LIBRARY) $(shell $(PKG_CONFIG) --cflags --libs check libbrotlienc) \
 		$(PACKAGE_LIBS) $(LIBS)
 
 # Programs of the live tests that use the capture without the tracer.
@@ -144,4 +144,4 @@ dist:
 clean:
 	rm -rf build datasnoop
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) build -name '*.d' 2>/dev/null)

@@ -79,6 +79,12 @@ struct http_application {
 	void (*close)(void *state);
 };
 
+extern const struct http_application http_grpc;
+extern const struct http_application http_clickhouse;
+extern const struct http_application http_elasticsearch;
+extern const struct http_application http_llm;
+extern const struct http_application http_mcp;
+
 /* All applications in the order of asking; NULL at the end. */
 extern const struct http_application *const http_applications[];
 /* The application of that name; NULL: none. */
@@ -119,6 +125,9 @@ void http_transaction_missed(struct http_transaction *transaction,
 /* HTTP/2's stream, and why it was reset (RFC 9113 section 7); -1: it was not. */
 void http_transaction_stream(struct http_transaction *transaction,
 			     uint32_t stream, int64_t reset);
+/* Something about its framing that should be known; both static. */
+void http_transaction_note(struct http_transaction *transaction,
+			   const char *key, const char *text);
 /* Has a request, or a final response, head come? */
 bool http_transaction_has_head(const struct http_transaction *transaction,
 			       enum side side);

@@ -102,6 +102,8 @@ struct parser {
 extern const struct parser mysql_parser;
 extern const struct parser mysql_x_parser;
 extern const struct parser pgsql_parser;
+extern const struct parser http_parser;
+extern const struct parser http2_parser;
 
 /* All parsers, in the order in which they are asked; NULL at the end. */
 extern const struct parser *const parser_registry[];

@@ -10,6 +10,8 @@ const struct parser *const parser_registry[] = {
 	&mysql_parser,
 	&mysql_x_parser,
 	&pgsql_parser,
+	&http_parser,
+	&http2_parser,
 	NULL,
 };
 
