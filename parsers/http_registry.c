@@ -8,6 +8,8 @@
 
 const struct http_application *const http_applications[] = {
 	&http_grpc,
+	&http_llm,
+	&http_mcp,
 	&http_clickhouse,
 	&http_elasticsearch,
 	NULL,

@@ -101,6 +101,7 @@ struct parser {
 
 extern const struct parser mysql_parser;
 extern const struct parser mysql_x_parser;
+extern const struct parser mcp_parser;
 extern const struct parser pgsql_parser;
 extern const struct parser http_parser;
 extern const struct parser http2_parser;

@@ -12,6 +12,7 @@ const struct parser *const parser_registry[] = {
 	&pgsql_parser,
 	&http_parser,
 	&http2_parser,
+	&mcp_parser,
 	NULL,
 };
 
