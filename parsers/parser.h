@@ -100,10 +100,13 @@ struct parser {
 };
 
 extern const struct parser mysql_parser;
+extern const struct parser mongodb_parser;
 extern const struct parser mysql_x_parser;
+extern const struct parser memcached_parser;
 extern const struct parser mcp_parser;
 extern const struct parser pgsql_parser;
 extern const struct parser http_parser;
+extern const struct parser redis_parser;
 extern const struct parser http2_parser;
 
 /* All parsers, in the order in which they are asked; NULL at the end. */

@@ -12,6 +12,9 @@ const struct parser *const parser_registry[] = {
 	&pgsql_parser,
 	&http_parser,
 	&http2_parser,
+	&redis_parser,
+	&memcached_parser,
+	&mongodb_parser,
 	&mcp_parser,
 	NULL,
 };
