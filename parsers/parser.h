@@ -107,6 +107,10 @@ extern const struct parser mcp_parser;
 extern const struct parser pgsql_parser;
 extern const struct parser http_parser;
 extern const struct parser redis_parser;
+extern const struct parser amqp_parser;
+extern const struct parser cassandra_parser;
+extern const struct parser kafka_parser;
+extern const struct parser tds_parser;
 extern const struct parser http2_parser;
 
 /* All parsers, in the order in which they are asked; NULL at the end. */

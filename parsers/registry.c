@@ -16,6 +16,10 @@ const struct parser *const parser_registry[] = {
 	&memcached_parser,
 	&mongodb_parser,
 	&mcp_parser,
+	&amqp_parser,
+	&tds_parser,
+	&cassandra_parser,
+	&kafka_parser,
 	NULL,
 };
 
