@@ -91,19 +91,35 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBRARY)
 $(BUILD)/tests/live/%: tests/live/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
-		$(LIBRARY) -lssl -lcrypto -lpthread $(PACKAGE_LIBS) $(LIBS)
+		$(LIBRARY) -lssl -lcrypto -lpthread -luring $(PACKAGE_LIBS) $(LIBS)
 
 $(BUILD)/tools/%: tools/%.c
 	@mkdir -p $(@D)
 	$(call say,TOOL,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
 		-lssl -lcrypto -lpthread -lm $(LIBS)
 
-build/fuzz/%: tests/fuzz/%.c $(SOURCES) $(sort $(wildcard */*.h tests/*/*.h))
+# What the fuzzers run is compiled for them, once for all.
+FUZZFLAGS = -std=gnu11 -I. -D_GNU_SOURCE= -g -O1 -MMD -MP $(PACKAGE_CFLAGS) \
+	    -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter parsers/%.c streams/%.c,$(SOURCES)))
+
+.SECONDARY: $(FUZZ_OBJECTS)
+
+build/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,FUZZ,$@)$(CLANG) -std=gnu11 -I. -D_GNU_SOURCE= -g -O1 \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$(PACKAGE_CFLAGS) -o $@ $< \
-		$(filter parsers/%.c streams/%.c,$(SOURCES)) $(PACKAGE_LIBS)
+	$(call say,CC,$@)$(CLANG) $(FUZZFLAGS) -fsanitize=fuzzer-no-link \
+		-c -o $@ $<
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)$(CLANG) $(FUZZFLAGS) -fsanitize=fuzzer -o $@ $< \
+		$(FUZZ_OBJECTS) $(PACKAGE_LIBS)
+
+# Seeds are made of the captures there are when the fuzzers are run.
+$(BUILD)/fuzz/seeds: tests/fuzz/seeds.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< \
+		$(LIBRARY) $(PACKAGE_LIBS) $(LIBS)
 
 tools: $(TOOLS) $(LIVE_TESTS)
 
@@ -114,7 +130,7 @@ setup:
 check: setup
 	$(Q)$(MAKE) --no-print-directory check-all
 
-check-all: all tools $(UNIT_TESTS) $(FUZZERS)
+check-all: all tools $(UNIT_TESTS) $(FUZZERS) build/fuzz/seeds
 	$(Q)$(MAKE) --no-print-directory SAN=1 unit-tests
 	$(Q)tests/run.sh
 

@@ -7,14 +7,21 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
+#include <unistd.h>
 
 #include "options.h"
+#include "parsers/http.h"
+#include "streams/cgroups.h"
+#include "streams/container.h"
 
 #define FLUSH_BYTES_MIN	     256
 #define FLUSH_BYTES_MAX	     16384
@@ -39,9 +46,12 @@ const char *argp_program_version = "datasnoop " DATASNOOP_VERSION;
 
 enum option_key {
 	KEY_PORT = 0x100, /* above all characters: long only */
+	KEY_CONTAINER,
+	KEY_CGROUP,
 	KEY_MIN_MS,
 	KEY_BOTH_ENDS,
 	KEY_SHOW_VALUES,
+	KEY_NO_RECORDS,
 	KEY_FLUSH_SIZE,
 	KEY_BUFFER_SIZE,
 	KEY_COPY_SIZE,
@@ -73,12 +83,28 @@ static const struct argp_option option_table[] = {
 	 GROUP_WHOM},
 	{"user", 'u', "USER,...", 0,
 	 "Processes of these users only (names or numbers)", GROUP_WHOM},
+	{"container", KEY_CONTAINER, "ID,...", 0,
+	 "Processes of these containers only (ids, or beginnings of them; "
+	 "names of LXC's and systemd-nspawn's)",
+	 GROUP_WHOM},
+	{"cgroup", KEY_CGROUP, "PATH,...", 0,
+	 "Processes of these control groups (version 2) and below only",
+	 GROUP_WHOM},
 	{"port", KEY_PORT, "N,...", 0,
 	 "Connections with one of these ports at either end", GROUP_WHOM},
-	{"protocol", 'P', "PROTO,...", 0, "These protocols only (mysql)",
+	{"protocol", 'P', "PROTO,...", 0,
+	 "These protocols only, or what is spoken over HTTP (-P help: which)",
 	 GROUP_WHOM},
 	{"duration", 'd', "SECS", 0,
 	 "Stop after that time (fractions too); default: at a signal",
+	 GROUP_WHOM},
+	{"read", 'r', "FILE", 0,
+	 "Read a capture file, pcap or pcapng, instead of tracing; -: "
+	 "standard input",
+	 GROUP_WHOM},
+	{"write", 'w', "FILE", 0,
+	 "Write what is captured, decrypted, as pcapng; -: standard output, "
+	 "instead of records",
 	 GROUP_WHOM},
 
 	{NULL, 0, NULL, 0, "Which exchanges to show:", GROUP_SHOW},
@@ -92,8 +118,10 @@ static const struct argp_option option_table[] = {
 	{NULL, 0, NULL, 0, "How to show them:", GROUP_OUTPUT},
 	{"json", 'j', NULL, 0, "One JSON object a line", GROUP_OUTPUT},
 	{"show-values", KEY_SHOW_VALUES, NULL, 0,
-	 "Do not mask literals, parameters and quoted error text",
+	 "Do not mask literals, parameters, payload, quoted error text",
 	 GROUP_OUTPUT},
+	{"no-records", KEY_NO_RECORDS, NULL, 0,
+	 "Show no exchanges, only the closing account", GROUP_OUTPUT},
 	{"quiet", 'q', NULL, 0, "Only errors and the account on standard error",
 	 GROUP_OUTPUT},
 	{"verbose", 'v', NULL, 0, "More notes; twice: libbcc's too",
@@ -147,15 +175,20 @@ static const struct argp_option option_table[] = {
 	{0}};
 
 static const char help_text[] =
-	"Show which process reads which data: the MySQL and MariaDB queries\n"
-	"of this host's processes, decrypted where they use OpenSSL, live.\n"
+	"Show which process reads which data, live: database queries, API\n"
+	"calls, calls of language models and of their tools, on plain sockets\n"
+	"and pipes, and decrypted where they use TLS.\n"
 	"\v"
 	"EXAMPLES\n"
 	"  datasnoop                     trace this host until Ctrl-C\n"
 	"  datasnoop -p 4121 -d 10       one process, ten seconds\n"
 	"  datasnoop -c support-bot -x   what fails for that command\n"
-	"  datasnoop --min-ms 100        queries of 100 ms and more\n"
+	"  datasnoop -P llm,mcp          what agents ask models and tools\n"
+	"  datasnoop --min-ms 100        what took 100 ms and more\n"
 	"  datasnoop -j --port 3306 | jq -r '.[\"db.query.text\"] // empty'\n"
+	"  datasnoop -r dump.pcap        what a capture file shows\n"
+	"  tcpdump -U -w - | datasnoop -r -\n"
+	"  datasnoop -w dump.pcapng      for Wireshark, and for -r\n"
 	"  datasnoop --doctor            what is missing on this host\n"
 	"\n"
 	"Records go to standard output, notes and the closing account to\n"
@@ -281,10 +314,6 @@ static void add_pid(const struct argp_state *state, struct options *options,
 
 	if (!read_whole(text, INT32_MAX, &pid) || !pid)
 		refuse(state, "--pid", text, "must be a process number");
-	if (kill(pid, 0) && errno == ESRCH) {
-		argp_error(state, "--pid: no process %s", text);
-		exit(EXIT_USAGE);
-	}
 	options->pids[options->pid_count++] = pid;
 }
 
@@ -311,6 +340,35 @@ static void add_user(const struct argp_state *state, struct options *options,
 	options->uids[options->uid_count++] = uid;
 }
 
+static void add_container(const struct argp_state *state,
+			  struct options *options, const char *text)
+{
+	(void)state;
+	options->containers[options->container_count++] = text;
+}
+
+/* With or without the mount point before it; always from its root on. */
+static void add_cgroup(const struct argp_state *state, struct options *options,
+		       const char *text)
+{
+	char mount[PATH_MAX];
+	struct cgroups *cgroups = cgroups_new(1);
+	size_t length;
+
+	if (!cgroups) {
+		argp_error(state, "out of memory");
+		exit(EXIT_USAGE);
+	}
+	snprintf(mount, sizeof(mount), "%s", cgroups_mount(cgroups));
+	cgroups_free(cgroups);
+	if (text[0] != '/')
+		refuse(state, "--cgroup", text, "must begin with a slash");
+	length = strlen(mount);
+	if (length && container_within(text, mount))
+		text += length;
+	options->cgroups[options->cgroup_count++] = *text ? text : "/";
+}
+
 static void add_port(const struct argp_state *state, struct options *options,
 		     const char *text)
 {
@@ -318,24 +376,63 @@ static void add_port(const struct argp_state *state, struct options *options,
 		parse_whole(state, "--port", text, 1, UINT16_MAX);
 }
 
+/* A parser that runs; once, however often it is named.  NULL is fine. */
+static void enable_parser(struct options *options, const struct parser *parser)
+{
+	unsigned i;
+
+	if (!parser)
+		return;
+	for (i = 0; i < options->protocol_count; i++)
+		if (options->protocols[i] == parser)
+			return;
+	options->protocols[options->protocol_count++] = parser;
+}
+
+/* All that -P takes, "mysql, http, llm"; cut when it does not fit. */
+static void list_protocols(char *text, size_t size)
+{
+	const struct http_application *const *application;
+	const struct parser *const *parser;
+	size_t length = 0;
+
+	*text = '\0';
+	for (parser = parser_registry; *parser && length < size; parser++)
+		length += snprintf(text + length, size - length, "%s%s",
+				   length ? ", " : "", (*parser)->name);
+	for (application = http_applications; *application && length < size;
+	     application++)
+		if (!parser_find((*application)->name))
+			length += snprintf(text + length, size - length,
+					   ", %s", (*application)->name);
+}
+
+/* A protocol, or what is spoken over HTTP; "http" is both its versions. */
 static void add_protocol(const struct argp_state *state,
 			 struct options *options, const char *text)
 {
-	const struct parser *const *parser;
-	char known[256] = "";
-	size_t length = 0;
+	bool over_http = http_application_find(text) || !strcmp(text, "http");
+	const struct parser *parser = parser_find(text);
+	char known[512];
 
-	options->protocols[options->protocol_count] = parser_find(text);
-	if (options->protocols[options->protocol_count]) {
-		options->protocol_count++;
-		return;
+	list_protocols(known, sizeof(known));
+	if (!strcmp(text, "help")) {
+		printf("%s\n", known);
+		exit(EXIT_SUCCESS);
 	}
-	for (parser = parser_registry; *parser && length < sizeof(known);
-	     parser++)
-		length += snprintf(known + length, sizeof(known) - length,
-				   "%s%s", length ? ", " : "", (*parser)->name);
-	argp_error(state, "--protocol %s: must be one of: %s", text, known);
-	exit(EXIT_USAGE);
+	if (!parser && !over_http) {
+		argp_error(state, "--protocol %s: must be one of: %s", text,
+			   known);
+		exit(EXIT_USAGE);
+	}
+	enable_parser(options, parser);
+	if (over_http) {
+		enable_parser(options, parser_find("http"));
+		enable_parser(options, parser_find("http2"));
+	}
+	/* Its exchanges are HTTP's: the version is one of their fields. */
+	options->shown[options->shown_count++] =
+		strcmp(text, "http2") ? text : "http";
 }
 
 /* Splits a list where it stands, and hands each value on. */
@@ -430,6 +527,9 @@ static error_t parse_show_option(int key, char *argument,
 	case KEY_SHOW_VALUES:
 		options->show_values = true;
 		return 0;
+	case KEY_NO_RECORDS:
+		options->no_records = true;
+		return 0;
 	case 'j':
 		options->json = true;
 		return 0;
@@ -444,11 +544,118 @@ static error_t parse_show_option(int key, char *argument,
 	}
 }
 
+/* Processes to trace must be there; those of a file were, once. */
+static void check_pids(const struct argp_state *state,
+		       const struct options *options)
+{
+	unsigned i;
+
+	for (i = 0; i < options->pid_count && !options->read_file; i++) {
+		if (!kill((pid_t)options->pids[i], 0) || errno != ESRCH)
+			continue;
+		argp_error(state, "--pid: no process %u", options->pids[i]);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* Are both the same file? */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return !stat(a, &one) && !stat(b, &other) && S_ISREG(one.st_mode) &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Standard output has room for one thing, and a terminal none for packets. */
+static void check_write(const struct argp_state *state,
+			struct options *options)
+{
+	if (!options->write_file)
+		return;
+	if (options->read_file &&
+	    is_same_file(options->read_file, options->write_file))
+		refuse(state, "--write", options->write_file,
+		       "is the file to read");
+	if (strcmp(options->write_file, "-"))
+		return;
+	if (isatty(STDOUT_FILENO))
+		refuse(state, "--write", "-",
+		       "standard output must not be a terminal");
+	if (options->json)
+		refuse(state, "--write", "-",
+		       "standard output cannot have --json too");
+	options->no_records = true;
+}
+
+struct search {
+	const char *word;
+	bool found;
+};
+
+static bool search_container(void *context, const char *path)
+{
+	struct search *search = context;
+	struct container container;
+
+	search->found = container_of_path(path, strlen(path), &container) &&
+			container_matches(container.id, search->word);
+	return !search->found;
+}
+
+/* Is there a container of that id or name now? */
+static bool is_container(const struct cgroups *cgroups, const char *word)
+{
+	struct search search = {.word = word};
+
+	cgroups_each(cgroups, search_container, &search);
+	return search.found;
+}
+
+static bool is_cgroup(const struct cgroups *cgroups, const char *path)
+{
+	const char *mount = cgroups_mount(cgroups);
+	char full[2 * PATH_MAX];
+
+	snprintf(full, sizeof(full), "%s%s", mount, path);
+	return *mount && !access(full, F_OK);
+}
+
+/* So must the containers and control groups. */
+static void check_groups(const struct argp_state *state,
+			 const struct options *options)
+{
+	const char *container = NULL, *cgroup = NULL;
+	struct cgroups *cgroups;
+	unsigned i;
+
+	if (options->read_file ||
+	    !(options->container_count || options->cgroup_count))
+		return;
+	cgroups = cgroups_new(1);
+	for (i = 0; cgroups && i < options->container_count; i++)
+		if (!is_container(cgroups, options->containers[i]))
+			container = options->containers[i];
+	for (i = 0; cgroups && i < options->cgroup_count; i++)
+		if (!is_cgroup(cgroups, options->cgroups[i]))
+			cgroup = options->cgroups[i];
+	cgroups_free(cgroups);
+	if (container)
+		argp_error(state, "--container: no such container: %s",
+			   container);
+	if (cgroup)
+		argp_error(state, "--cgroup: no such control group: %s",
+			   cgroup);
+}
+
 /* What follows from, or must agree with, another option. */
 static void finish(const struct argp_state *state, struct options *options)
 {
 	char value[16], allowed[80];
 
+	check_pids(state, options);
+	check_groups(state, options);
+	check_write(state, options);
 	if (!options->buffer_size)
 		options->buffer_size = 2 * options->flush_size;
 	if (!options->copy_size)
@@ -486,18 +693,36 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		add_list(state, "--user", argument, &options->uid_count,
 			 add_user);
 		return 0;
+	case KEY_CONTAINER:
+		add_list(state, "--container", argument,
+			 &options->container_count, add_container);
+		return 0;
+	case KEY_CGROUP:
+		add_list(state, "--cgroup", argument, &options->cgroup_count,
+			 add_cgroup);
+		return 0;
 	case KEY_PORT:
 		add_list(state, "--port", argument, &options->port_count,
 			 add_port);
 		return 0;
 	case 'P':
 		add_list(state, "--protocol", argument,
-			 &options->protocol_count, add_protocol);
+			 &options->shown_count, add_protocol);
 		return 0;
 	case 'd':
 		options->duration_s =
 			parse_decimal(state, "--duration", argument,
 				      DURATION_SECONDS_MAX, "seconds");
+		return 0;
+	case 'r':
+		if (!*argument)
+			refuse(state, "--read", "\"\"", "must be a file");
+		options->read_file = argument;
+		return 0;
+	case 'w':
+		if (!*argument)
+			refuse(state, "--write", "\"\"", "must be a file");
+		options->write_file = argument;
 		return 0;
 	case KEY_DOCTOR:
 		options->doctor = true;

@@ -22,16 +22,31 @@ struct options {
 	unsigned comm_count;
 	uint32_t uids[OPTIONS_LIST_MAX];
 	unsigned uid_count;
+	const char *containers[OPTIONS_LIST_MAX]; /* names, beginnings of ids */
+	unsigned container_count;
+	const char *cgroups[OPTIONS_LIST_MAX]; /* "/a/b", below the mount */
+	unsigned cgroup_count;
 	/* what */
 	uint16_t ports[OPTIONS_LIST_MAX]; /* local or remote */
 	unsigned port_count;
 	const struct parser *protocols[OPTIONS_LIST_MAX];
 	unsigned protocol_count; /* 0: all */
+	/*
+	 * With protocols: which of what they bring, by the name of the protocol
+	 * or of the application it carries.
+	 */
+	const char *shown[OPTIONS_LIST_MAX];
+	unsigned shown_count; /* 0: all */
 	/* which exchanges to show */
 	bool errors_only;	/* -x */
 	double min_ms;		/* --min-ms; 0: all */
 	bool both_ends;		/* the server's side too, the client's shown */
 	bool show_values;
+	bool no_records; /* the account only */
+	/* from where */
+	const char *read_file; /* -r; "-": standard input; NULL: live */
+	/* where to */
+	const char *write_file; /* -w; "-": standard output; NULL: nowhere */
 	/* how long */
 	double duration_s; /* -d; 0: until a signal */
 	/* output */

@@ -12,6 +12,7 @@
 
 #include "access/filter.h"
 #include "access/record.h"
+#include "streams/container.h"
 
 #define NS_PER_MS 1000000.0
 
@@ -62,25 +63,85 @@ void filter_free(struct filter *filter)
 }
 
 static bool port_chosen(const struct options *options,
-			const struct record *record)
+			const struct endpoint *one,
+			const struct endpoint *other)
 {
 	unsigned i;
 
 	for (i = 0; i < options->port_count; i++)
-		if (options->ports[i] == record->client.port ||
-		    options->ports[i] == record->server.port)
+		if (options->ports[i] == one->port ||
+		    options->ports[i] == other->port)
 			return true;
 	return !options->port_count;
 }
 
-static bool protocol_chosen(const struct options *options, const char *system)
+static bool protocol_chosen(const struct options *options,
+			    const struct exchange *exchange)
 {
+	const char *application = exchange->application;
 	unsigned i;
 
-	for (i = 0; i < options->protocol_count; i++)
-		if (!strcmp(options->protocols[i]->name, system))
+	for (i = 0; i < options->shown_count; i++)
+		if (!strcmp(options->shown[i], exchange->system) ||
+		    (application && !strcmp(options->shown[i], application)))
 			return true;
-	return !options->protocol_count;
+	return !options->shown_count;
+}
+
+/* The kernel lets a process through whose control group tells too little. */
+static bool group_chosen(const struct options *options,
+			 const struct process *process)
+{
+	bool container = !options->container_count;
+	bool cgroup = !options->cgroup_count;
+	unsigned i;
+
+	for (i = 0; i < options->container_count; i++)
+		container = container ||
+			    container_matches(process->container,
+					      options->containers[i]);
+	for (i = 0; i < options->cgroup_count; i++)
+		cgroup = cgroup || container_within(process->cgroup,
+						    options->cgroups[i]);
+	return container && cgroup;
+}
+
+bool filter_takes_process(const struct filter *filter,
+			  const struct process *process, bool *for_all)
+{
+	const struct options *options = filter->options;
+	bool chosen = group_chosen(options, process);
+
+	/* No container's processes are all in a group that names none. */
+	*for_all = !chosen && process->cgroup[0] &&
+		   (!options->container_count || process->cgroup_tells);
+	return chosen;
+}
+
+/*
+ * Of a capture file the processes are known only here, where it names them;
+ * a live capture's are chosen in the kernel.
+ */
+static bool process_chosen(const struct options *options,
+			   const struct process *process)
+{
+	bool pid = !options->pid_count, comm = !options->comm_count;
+	bool user = !options->uid_count;
+	unsigned i;
+
+	if (!group_chosen(options, process))
+		return false;
+	if (!options->read_file)
+		return true;
+	if (!process->pid)
+		return pid && comm && user;
+	for (i = 0; i < options->pid_count; i++)
+		pid = pid || options->pids[i] == process->pid;
+	for (i = 0; i < options->comm_count; i++)
+		comm = comm || !strcmp(options->comms[i], process->comm);
+	for (i = 0; i < options->uid_count; i++)
+		user = user || options->uids[i] == process->uid;
+	return pid && comm && user;
 }
 
 static bool slow_enough(const struct options *options,
@@ -94,6 +155,14 @@ static bool slow_enough(const struct options *options,
 	       options->min_ms;
 }
 
+bool filter_takes(const struct filter *filter,
+		  const struct connection *connection)
+{
+	return port_chosen(filter->options, &connection->local,
+			   &connection->remote) &&
+	       process_chosen(filter->options, &connection->process);
+}
+
 bool filter_passes(const struct filter *filter, const struct record *record)
 {
 	const struct options *options = filter->options;
@@ -101,8 +170,9 @@ bool filter_passes(const struct filter *filter, const struct record *record)
 	if (options->errors_only && !record->exchange->failed)
 		return false;
 	return slow_enough(options, record->exchange) &&
-	       protocol_chosen(options, record->exchange->system) &&
-	       port_chosen(options, record);
+	       protocol_chosen(options, record->exchange) &&
+	       process_chosen(options, record->process) &&
+	       port_chosen(options, &record->client, &record->server);
 }
 
 /*
@@ -117,6 +187,7 @@ static void copy_endpoint(struct endpoint *to, const struct endpoint *from)
 		address += 7;
 	memcpy(to->address, address, strnlen(address, sizeof(to->address) - 1));
 	to->port = from->port;
+	to->socket = from->socket;
 }
 
 /* The key of a connection; false: not all of its addresses are known. */
@@ -126,6 +197,8 @@ static bool make_ends(struct ends *ends, const struct endpoint *client,
 	memset(ends, 0, sizeof(*ends));
 	copy_endpoint(&ends->client, client);
 	copy_endpoint(&ends->server, server);
+	if (ends->client.socket && ends->server.socket)
+		return true;
 	return *ends->client.address && *ends->server.address &&
 	       ends->client.port && ends->server.port;
 }

@@ -31,10 +31,27 @@ void filter_free(struct filter *filter);
 /*
  * filter_passes - is it one of those that the user chose to see?
  *
- * By -x, --min-ms, --port and -P.  An exchange whose duration is not known
+ * By -x, --min-ms, --port and -P, of a capture file by -p, -c and -u too.  An exchange whose duration is not known
  * does not pass --min-ms, one whose ports are not known does not pass --port.
  */
 bool filter_passes(const struct filter *filter, const struct record *record);
+
+/*
+ * filter_takes - is the connection one of those that the user chose?
+ *
+ * By --port, of a capture file by -p, -c and -u too: what is written with -w.
+ */
+bool filter_takes(const struct filter *filter,
+		  const struct connection *connection);
+
+/*
+ * filter_takes_process - is the process in a container and a control group
+ * that the user chose?
+ * @for_all: set when it is not, and so no process of that control group is:
+ *	then the kernel may be told to leave them all alone
+ */
+bool filter_takes_process(const struct filter *filter,
+			  const struct process *process, bool *for_all);
 
 /*
  * filter_client_seen - a traced process has that end of a connection

@@ -19,6 +19,8 @@ struct record {
 	enum role role;
 	struct endpoint client; /* address "" when not known */
 	struct endpoint server;
+	uint32_t peer_pid; /* AF_UNIX: the process at the other end; 0: unknown */
+	bool address_inferred; /* the addresses are a guess */
 	const struct exchange *exchange;
 	uint64_t timestamp_ns;	/* CLOCK_REALTIME of the request's first byte */
 };

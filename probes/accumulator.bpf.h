@@ -24,6 +24,7 @@
 #ifdef OLD_READS /* before 5.5 one helper reads both */
 #define bpf_probe_read_user bpf_probe_read
 #define bpf_probe_read_kernel bpf_probe_read
+#define bpf_probe_read_kernel_str bpf_probe_read_str
 #endif
 
 #ifdef TRANSPORT_PERF_BUFFER
@@ -56,6 +57,12 @@ struct large {
 	u64 over; /* bytes beyond MAX_CAPTURE */
 	u32 fragments;
 	u32 flags; /* enum batch_flag */
+	/* of a call with several buffers: what follows this one */
+	u64 vectors;	  /* address of the next struct vector */
+	u64 vector_count;
+	u64 vector_bytes; /* that the call moved in them */
+	u64 messages;	  /* address of the next struct message_vector */
+	u64 message_count;
 };
 
 /*
@@ -64,6 +71,7 @@ struct large {
  */
 struct scratch {
 	u64 claims;
+	u64 owner; /* thread and process, between tail calls; 0: none */
 	struct large large;
 	struct batch header;
 	u8 payload[PIECE_SIZE];

@@ -5,17 +5,28 @@
 #include "probes/attach.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "probes/attach_golang.h"
 #include "probes/libraries.h"
+#include "probes/seccomp.h"
+
+#define HELD_MAX 32
 
 struct seen_file {
 	dev_t device;
 	ino_t inode;
+};
+
+/* A file found in a scan that goes on: open, not probed yet. */
+struct held_file {
+	struct library *library;
+	int fd;
 };
 
 struct attach {
@@ -24,20 +35,12 @@ struct attach {
 	struct capture_events events;
 	struct seen_file *files; /* probed, or refused: never tried again */
 	size_t file_count, file_room;
+	struct held_file held[HELD_MAX];
+	unsigned held_count;
+	struct library_cache *cache;
+	bool spare_filtered; /* uretprobes can kill who filters its calls */
+	bool told_stripped;
 	unsigned functions, libraries;
-};
-
-/* What to run at a function's entry and return, by enum library_function. */
-static const struct {
-	const char *entry, *on_return;
-} programs[FUNCTIONS] = {
-	[FUNCTION_READ] = {"on_read", "on_read_return"},
-	[FUNCTION_READ_EX] = {"on_read_ex", "on_read_ex_return"},
-	[FUNCTION_WRITE] = {"on_write", "on_write_return"},
-	[FUNCTION_WRITE_EX] = {"on_write_ex", "on_write_ex_return"},
-	[FUNCTION_SHUTDOWN] = {"on_shutdown", NULL},
-	[FUNCTION_FREE] = {"on_end", NULL},
-	[FUNCTION_CLEAR] = {"on_end", NULL},
 };
 
 struct attach *attach_new(struct program *program,
@@ -51,6 +54,12 @@ struct attach *attach_new(struct program *program,
 	attach->program = program;
 	attach->options = options;
 	attach->events = *events;
+	attach->spare_filtered = seccomp_sees_uretprobes();
+	attach->cache = library_cache_new();
+	if (!attach->cache) {
+		free(attach);
+		return NULL;
+	}
 	return attach;
 }
 
@@ -58,47 +67,66 @@ void attach_free(struct attach *attach)
 {
 	if (!attach)
 		return;
+	library_cache_free(attach->cache);
 	free(attach->files);
 	free(attach);
 }
 
 int attach_tracepoints(struct attach *attach, char *why, size_t why_size)
 {
-	/* What a TLS library moves its records with. */
-	static const char *const calls[] = {
-		"sys_enter_read",    "sys_enter_write",	  "sys_enter_recvfrom",
-		"sys_enter_sendto",  "sys_enter_recvmsg", "sys_enter_sendmsg",
-		"sys_enter_readv",   "sys_enter_writev",
+	static const struct {
+		const char *function, *category, *event;
+		bool optional; /* newer than 4.18 */
+	} events[] = {
+		{"on_mmap", "syscalls", "sys_enter_mmap", false},
+		{"on_close", "syscalls", "sys_enter_close", false},
+		{"on_replace", "syscalls", "sys_enter_dup2", false},
+		{"on_replace", "syscalls", "sys_enter_dup3", false},
+		{"on_close_range", "syscalls", "sys_enter_close_range", true},
+		{"on_exec", "sched", "sched_process_exec", false},
 	};
-	const char *function = "on_mmap", *event = "sys_enter_mmap";
+	const char *category = "raw_syscalls", *event = "sys_exit";
+	int error = program_attach_raw(attach->program, "on_system_call",
+				       event);
 	size_t i;
-	int error = program_attach_tracepoint(attach->program, function,
-					      "syscalls", event);
 
-	for (i = 0; !error && i < sizeof(calls) / sizeof(calls[0]); i++) {
-		function = "on_system_call";
-		event = calls[i];
-		error = program_attach_tracepoint(attach->program, function,
-						  "syscalls", event);
+	for (i = 0; !error && i < sizeof(events) / sizeof(events[0]); i++) {
+		category = events[i].category;
+		event = events[i].event;
+		error = program_attach_tracepoint(attach->program,
+						  events[i].function, category,
+						  event);
+		if (error == -ENOENT && events[i].optional)
+			error = 0;
 	}
 	if (error)
 		snprintf(why, why_size,
-			 "attach tracepoint syscalls:%s: %s (see datasnoop "
+			 "attach tracepoint %s:%s: %s (see datasnoop "
 			 "--doctor)",
-			 event, strerror(-error));
+			 category, event, strerror(-error));
 	return error;
+}
+
+static bool is_remembered(const struct attach *attach,
+			  const struct library *library)
+{
+	size_t i;
+
+	for (i = 0; i < attach->file_count; i++)
+		if (attach->files[i].device == library->device &&
+		    attach->files[i].inode == library->inode)
+			return true;
+	return false;
 }
 
 /* Remember a file.  1: it was known already; 0: new; -ENOMEM. */
 static int remember_file(struct attach *attach, const struct library *library)
 {
-	size_t i, room;
+	size_t room;
 	struct seen_file *grown;
 
-	for (i = 0; i < attach->file_count; i++)
-		if (attach->files[i].device == library->device &&
-		    attach->files[i].inode == library->inode)
-			return 1;
+	if (is_remembered(attach, library))
+		return 1;
 	if (attach->file_count == attach->file_room) {
 		room = attach->file_room ? 2 * attach->file_room : 16;
 		grown = realloc(attach->files, room * sizeof(*grown));
@@ -117,14 +145,13 @@ static int attach_place(struct attach *attach, const struct library *library,
 			enum library_function function)
 {
 	const struct library_probe *probe = &library->probes[function];
-	int error = program_attach_uprobe(attach->program,
-					  programs[function].entry,
-					  library->opened, probe->file_offset,
-					  false);
+	const char *on_return = library_function_row(function)->on_return;
+	int error = program_attach_uprobe(
+		attach->program, library_function_entry(library, function),
+		library->opened, probe->file_offset, false);
 
-	if (!error && programs[function].on_return)
-		error = program_attach_uprobe(attach->program,
-					      programs[function].on_return,
+	if (!error && on_return)
+		error = program_attach_uprobe(attach->program, on_return,
 					      library->opened,
 					      probe->file_offset, true);
 	return error;
@@ -179,45 +206,135 @@ static int attach_functions(struct attach *attach,
 	return error;
 }
 
+/* Once; --doctor names them all. */
+static void tell_stripped(struct attach *attach, const struct library *library)
+{
+	if (!attach->told_stripped)
+		warn(attach,
+		     "%s of process %d has OpenSSL or BoringSSL in it but no "
+		     "symbols: it can't be traced (--doctor names all such)",
+		     library->path, (int)library->pid);
+	attach->told_stripped = true;
+}
+
 /*
- * A file that went away with the process that had it mapped is not refused
- * for good: another process may have it too.
+ * Of a kernel on which a return probe can kill a process that filters its
+ * system calls: the libraries of such processes are left alone.
  */
-static int on_library(void *context, const struct library *found)
+static int spare_filtered(void *context, const struct library *found)
 {
 	struct attach *attach = context;
-	struct library *library;
-	int error;
+	char status[64];
 
-	if (remember_file(attach, found))
+	snprintf(status, sizeof(status), "/proc/%d/status", (int)found->pid);
+	if (!seccomp_has_filter(status) || remember_file(attach, found))
 		return 0;
-	library = malloc(sizeof(*library));
-	if (!library)
-		return 0;
-	*library = *found;
-	error = library_read(library->opened, attach->options->placement,
-			     library);
+	warn(attach,
+	     "%s is not traced: process %d uses it under a seccomp filter, and "
+	     "this kernel's return probes could kill it",
+	     found->path, (int)found->pid);
+	return 0;
+}
+
+/* Go's TLS, which a program may have beside a library's.  0 or -errno. */
+static int attach_go(struct attach *attach, const struct library *library)
+{
+	const char *why;
+	int error = attach_golang(attach->program, library->opened,
+				  &attach->functions, &why);
+
+	if (error && error != -ENOENT && error != -ENOEXEC)
+		warn(attach, "Go's TLS in %s of process %d can't be traced: %s",
+		     library->path, (int)library->pid,
+		     *why ? why : strerror(-error));
+	return error;
+}
+
+/* A file's functions, whichever library is in it. */
+static void attach_library(struct attach *attach, struct library *library)
+{
+	int error = library->linked == LINKED_GO ?
+				-ENOENT :
+				library_read(library->opened,
+					     attach->options->placement,
+					     library);
+
 	if (!error)
 		error = attach_functions(attach, library);
 	else if (error != -ENOENT) /* NSS has a libssl3.so without SSL_read */
 		warn(attach, "%s of process %d can't be traced: %s",
 		     library->path, (int)library->pid, strerror(-error));
-	if (error && access(library->opened, F_OK))
-		attach->file_count--;
+	if (!attach_go(attach, library))
+		error = 0;
 	attach->libraries += !error;
-	free(library);
+}
+
+/* What was held is probed, now that the scan it was found in is done. */
+static void attach_held(struct attach *attach)
+{
+	unsigned i;
+
+	for (i = 0; i < attach->held_count; i++) {
+		attach_library(attach, attach->held[i].library);
+		close(attach->held[i].fd);
+		free(attach->held[i].library);
+	}
+	attach->held_count = 0;
+}
+
+/*
+ * A file found is opened at once and probed later: a process may live for a
+ * few milliseconds, less than its first library takes, and a container's
+ * files can be reached through its processes alone.  One that went away
+ * before is not refused for good: another process may have it too.
+ */
+static int on_library(void *context, const struct library *found)
+{
+	struct attach *attach = context;
+	struct library *library;
+	int fd;
+
+	if (is_remembered(attach, found))
+		return 0;
+	/* O_NONBLOCK: a fifo in a container must not stop the tracer. */
+	fd = open(found->opened, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return 0;
+	library = malloc(sizeof(*library));
+	if (!library || remember_file(attach, found)) {
+		free(library);
+		close(fd);
+		return 0;
+	}
+	if (found->linked == LINKED_STRIPPED) {
+		tell_stripped(attach, found);
+		free(library);
+		close(fd);
+		return 0;
+	}
+	*library = *found;
+	snprintf(library->opened, sizeof(library->opened), "/proc/self/fd/%d",
+		 fd);
+	if (attach->held_count == HELD_MAX)
+		attach_held(attach);
+	attach->held[attach->held_count].library = library;
+	attach->held[attach->held_count++].fd = fd;
 	return 0;
 }
 
 void attach_process(struct attach *attach, pid_t pid)
 {
-	library_scan_process(pid, on_library, attach);
+	library_scan_process(attach->cache, pid, on_library, attach);
+	attach_held(attach);
 }
 
 void attach_host(struct attach *attach)
 {
-	library_scan_installed(on_library, attach);
-	library_scan_all(on_library, attach);
+	if (attach->spare_filtered)
+		library_scan_all(attach->cache, spare_filtered, attach);
+	library_scan_installed(attach->cache, on_library, attach);
+	library_scan_all(attach->cache, on_library, attach);
+	attach_held(attach);
 }
 
 void attach_count(const struct attach *attach, unsigned *functions,

@@ -27,7 +27,13 @@ enum batch_kind {
 	BATCH_CLOSE = 3,
 	/* No payload: bytes wait in the kernel; `offset` is the TLS object. */
 	BATCH_NOTE = 4,
-	BATCH_LIBRARY = 5 /* payload: struct batch_library, an unknown file */
+	BATCH_LIBRARY = 5, /* payload: struct batch_library, an unknown file */
+	/* Payload: the name of a process that has made itself an io_uring. */
+	BATCH_IO_URING = 6,
+	/* No payload: it closes the descriptors from `offset` to `missed`. */
+	BATCH_CLOSE_RANGE = 7,
+	/* No payload: it runs another program since `offset`, CLOCK_MONOTONIC. */
+	BATCH_EXEC = 8
 };
 
 enum batch_direction {
@@ -48,7 +54,10 @@ enum batch_loss {
 	LOSS_OVER_LIMIT,  /* beyond --max-capture of one call */
 	LOSS_MAP_FULL,	  /* sent without connection state, and not taken */
 	LOSS_NO_ENTRY,	  /* the call's arguments were evicted or never seen */
+	LOSS_ZERO_COPY,	  /* sendfile, splice: never in the process's memory */
 	LOSS_STREAM_FULL, /* user space: a stream or the total was at its bound */
+	LOSS_NOT_IN_FILE, /* a capture file lacks the packet */
+	LOSS_SNAP_LENGTH, /* a capture file has the packet's beginning only */
 	LOSS_REASONS
 };
 
@@ -58,7 +67,7 @@ struct batch {
 	__u8 direction;	   /* enum batch_direction */
 	__u8 flags;	   /* enum batch_flag */
 	__u32 length;	   /* payload bytes behind this header */
-	__u64 connection;  /* unique in a run, never 0 */
+	__u64 connection;  /* unique in a run: ns of its begin << 8 | CPU */
 	__u64 offset;	   /* stream offset of the first byte, this direction */
 	__u64 missed;	   /* bytes after the payload that were not captured */
 	__u64 first_ns;	   /* CLOCK_MONOTONIC: first fragment moved */
@@ -67,26 +76,56 @@ struct batch {
 	__u32 tid;	   /* thread id of the last fragment */
 	__u32 fragments;   /* calls, or parts of calls, in this batch */
 	__u8 missed_cause; /* enum batch_loss, of `missed` */
-	__u8 reserved[3];
+	__u8 tls;	   /* enum batch_tls */
+	__u8 reserved[2];
 };
 
 /* The TLS library whose probe saw the connection. */
-enum batch_tls { BATCH_TLS_NONE = 0, BATCH_TLS_OPENSSL = 1 };
+enum batch_tls {
+	BATCH_TLS_NONE = 0,
+	BATCH_TLS_OPENSSL = 1,
+	BATCH_TLS_GO = 2, /* crypto/tls */
+	BATCH_TLS_BORINGSSL = 3,
+	BATCH_TLS_GNUTLS = 4,
+	BATCH_TLS_NSS = 5,
+	BATCH_TLS_MBEDTLS = 6,
+	BATCH_TLS_WOLFSSL = 7,
+	BATCH_TLS_S2N = 8
+};
+
+enum batch_open_flag {
+	OPEN_INFERRED = 1,   /* the socket is the thread's last one, by guess */
+	OPEN_PATH_LOCAL = 2, /* path is the local end's, else the remote's */
+	OPEN_STDIO = 4	     /* the process's standard input and output */
+};
+
+#define BATCH_PATH_BYTES      112 /* of sun_path: 108 */
+#define BATCH_NAME_BYTES      64
+#define BATCH_CGROUP_BYTES    136
+#define BATCH_ARGUMENTS_BYTES 256
 
 struct batch_open {
-	__u64 object;		/* address of the TLS object: SSL * */
+	__u64 object;		/* accumulator_key's */
 	__u64 start_ns;		/* process start, CLOCK_BOOTTIME */
 	__u64 cgroup;		/* cgroup v2 id */
 	__u32 uid;
 	__u16 family;		/* AF_INET, AF_INET6, AF_UNIX; 0: not known (yet) */
 	__u8 tls;		/* enum batch_tls */
-	__u8 reserved;
+	__u8 flags;		/* enum batch_open_flag */
 	__u8 local_address[16]; /* network order; IPv4 in the first 4 */
 	__u8 remote_address[16];
 	__u16 local_port; /* host order */
 	__u16 remote_port;
 	__s32 fd;	  /* -1: not known */
 	char comm[BATCH_COMM_BYTES]; /* of the process: its group leader */
+	__u32 peer_pid;	  /* of an AF_UNIX socket: whose its other end was made */
+	__u32 arguments_length;
+	__u64 local_socket;  /* AF_UNIX: which socket this is, */
+	__u64 remote_socket; /* and which its other end; 0: not known */
+	char path[BATCH_PATH_BYTES];	   /* AF_UNIX; '\0' first: abstract */
+	char executable[BATCH_NAME_BYTES]; /* its file's name */
+	char cgroup_name[BATCH_CGROUP_BYTES]; /* the last part of its path */
+	char arguments[BATCH_ARGUMENTS_BYTES]; /* NUL-separated, cut */
 };
 
 /*
@@ -101,19 +140,36 @@ struct accumulator {
 	__u64 socket;	  /* inode number of the socket; 0: not known */
 	__s32 fd;	  /* of that socket; -1: not known */
 	__u32 state;	  /* enum accumulator_state */
+	__u32 shared;	  /* the socket has, or had, several descriptors */
+	__u32 exec_id;	  /* of its process then: each execve() gives another */
+	__u64 holders;	  /* programs that are at it right now */
 	struct batch header; /* snapshot; header.length bytes are waiting */
 };
 
 enum accumulator_state {
 	ACCUMULATOR_OPENED = 1,	 /* its BATCH_OPEN went */
 	ACCUMULATOR_MUTED = 2,	 /* filtered out: nothing is copied */
-	ACCUMULATOR_CLOSED = 4	 /* over; its BATCH_CLOSE did not go yet */
+	ACCUMULATOR_CLOSED = 4,	 /* over; its BATCH_CLOSE did not go yet */
+	ACCUMULATOR_INFERRED = 8 /* fd and socket are a guess */
 };
 
-/* Key of a connection's accumulator. */
+/*
+ * Key of a connection's accumulator.  The object is the address of a TLS
+ * object, or OBJECT_SOCKET and the socket's inode number, or OBJECT_STDIO.
+ */
 struct accumulator_key {
-	__u64 object; /* address of the TLS object */
+	__u64 object;
 	__u64 tgid;
+};
+
+#define OBJECT_SOCKET (1ULL << 63)
+#define OBJECT_STDIO  (1ULL << 62)
+
+/* What is not captured, by key: who said so, and whether it was done. */
+enum ignored {
+	IGNORED_ASKED = 1, /* by user space: its BATCH_CLOSE is due */
+	IGNORED_DONE,
+	IGNORED_TLS /* its bytes are TLS records */
 };
 
 /* What the kernel counts, on each CPU. */
@@ -125,7 +181,8 @@ struct counters {
 	__u64 direct;	   /* fragments sent without state: the map was full */
 	__u64 unknown;	   /* calls that moved a number of bytes not readable */
 	__u64 unwoken;	   /* bytes sent since user space was last woken */
-	__u64 notices_lost;/* BATCH_NOTE and BATCH_LIBRARY that did not go */
+	__u64 notices_lost;/* BATCH_NOTE, BATCH_LIBRARY ... that did not go */
+	__u64 foreign;	   /* calls of 32-bit programs, not looked at */
 	__u64 lost[LOSS_REASONS];   /* bytes */
 	__u64 hidden[LOSS_REASONS]; /* of those: no later offset tells of them */
 };
@@ -140,8 +197,8 @@ struct batch_library {
 
 #ifndef DATASNOOP_BPF
 _Static_assert(sizeof(struct batch) == 64, "ABI: raise BATCH_VERSION");
-_Static_assert(sizeof(struct batch_open) == 88, "ABI: raise BATCH_VERSION");
-_Static_assert(sizeof(struct accumulator) == 128, "shared with BPF");
+_Static_assert(sizeof(struct batch_open) == 680, "ABI: raise BATCH_VERSION");
+_Static_assert(sizeof(struct accumulator) == 144, "shared with BPF");
 _Static_assert(sizeof(struct batch_library) == 24, "ABI: raise BATCH_VERSION");
 #endif
 

@@ -86,10 +86,31 @@ static bool copy_line(const char *line, size_t length, FILE *out)
 	return renamed_enum;
 }
 
+/*
+ * libbpf pads with unnamed bit-fields.  libbcc 0.26 with clang 14 lowers a run
+ * of them to one wide integer whose size is rounded up: offsetof() is right,
+ * but code for a member behind it uses an offset that is too large (arg_start
+ * of 6.18's mm_struct: 496 for 480).  Named members are laid out the same by both.
+ */
+static bool copy_padding(const char *line, size_t length, unsigned *paddings,
+			 FILE *out)
+{
+	static const char padding[] = "long: 64;\n";
+	size_t tabs = strspn(line, "\t");
+
+	if (length != tabs + sizeof(padding) - 1 ||
+	    memcmp(line + tabs, padding, sizeof(padding) - 1))
+		return false;
+	fprintf(out, "%.*slong padding_%u;\n", (int)tabs, line,
+		(*paddings)++);
+	return true;
+}
+
 /* Copy the declarations, renaming what collides: tags and enumerators. */
 static void copy_renamed(const char *text, FILE *out)
 {
 	bool renamed_enum = false;
+	unsigned paddings = 0;
 
 	while (*text) {
 		const char *newline = strchr(text, '\n');
@@ -99,7 +120,7 @@ static void copy_renamed(const char *text, FILE *out)
 		if (renamed_enum && *text == '\t') {
 			fprintf(out, "\tkernel_%.*s", (int)length - 1,
 				text + 1);
-		} else {
+		} else if (!copy_padding(text, length, &paddings, out)) {
 			renamed_enum = copy_line(text, length, out);
 		}
 		text += length;

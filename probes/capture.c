@@ -17,11 +17,13 @@
 #include "probes/attach.h"
 #include "probes/build.h"
 #include "probes/kernel.h"
+#include "probes/leftovers.h"
 #include "probes/peek.h"
 #include "probes/program.h"
 #include "probes/transport.h"
 #include "probes/watcher.h"
 
+#define IO_URING_TOLD_MAX 256 /* processes warned of, at most */
 #define REAP_NS 1000000000ULL /* between looks for processes that have gone */
 
 struct capture {
@@ -37,6 +39,8 @@ struct capture {
 	bool rescan; /* notes of new libraries were lost */
 	bool repeek; /* notes of waiting bytes were lost */
 	uint64_t reaped_ns;
+	pid_t io_uring[IO_URING_TOLD_MAX]; /* processes that were warned of */
+	unsigned io_uring_count;
 	struct counters seen; /* the counters when they were last read */
 };
 
@@ -66,6 +70,26 @@ static void read_counters(struct capture *capture, struct counters *sum)
 	free(each);
 }
 
+/* Said once of each process, as far as they fit. */
+static void tell_io_uring(struct capture *capture, pid_t pid,
+			  const char comm[BATCH_COMM_BYTES])
+{
+	char text[160];
+	unsigned i;
+
+	for (i = 0; i < capture->io_uring_count; i++)
+		if (capture->io_uring[i] == pid)
+			return;
+	if (i == IO_URING_TOLD_MAX)
+		return;
+	capture->io_uring[capture->io_uring_count++] = pid;
+	snprintf(text, sizeof(text),
+		 "process %d (%.*s) uses io_uring: what it moves on sockets "
+		 "that way is not seen",
+		 (int)pid, BATCH_COMM_BYTES, comm);
+	capture->events.warn(capture->events.context, text);
+}
+
 /* What a transport or a peek brings: notes are ours, the rest goes on. */
 static void on_record(void *context, const void *record, size_t size)
 {
@@ -84,6 +108,20 @@ static void on_record(void *context, const void *record, size_t size)
 				  header.first_ns + capture->options->flush_ms *
 							    900000ULL))
 			capture->repeek = true;
+		return;
+	}
+	if (header.kind == BATCH_CLOSE_RANGE) {
+		peek_close_range(capture->peek, &header, on_record, capture);
+		return;
+	}
+	if (header.kind == BATCH_EXEC) {
+		peek_exec(capture->peek, &header, on_record, capture);
+		return;
+	}
+	if (header.kind == BATCH_IO_URING) {
+		if (size >= sizeof(header) + BATCH_COMM_BYTES)
+			tell_io_uring(capture, header.tgid,
+				      (const char *)record + sizeof(header));
 		return;
 	}
 	if (header.kind != BATCH_LIBRARY) {
@@ -186,6 +224,8 @@ int capture_open(struct capture **opened, const struct options *options,
 	/* First: before 5.11 what is probed counts as locked memory too. */
 	kernel_raise_memlock();
 	kernel_probe(&capture->kernel);
+	if (capture->kernel.tracefs)
+		leftovers_remove(capture->kernel.tracefs_path);
 	error = build(capture, why, why_size);
 	if (!error)
 		error = open_channels(capture, why, why_size);
@@ -262,6 +302,23 @@ int capture_pass(struct capture *capture)
 	return error;
 }
 
+void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid)
+{
+	const struct accumulator_key key = {.object = object, .tgid = pid};
+	uint8_t asked = IGNORED_ASKED;
+
+	bpf_update_elem(program_map(capture->program, "ignored"),
+			(void *)&key, &asked, 0);
+}
+
+void capture_ignore_cgroup(struct capture *capture, uint64_t id)
+{
+	uint8_t one = 1;
+
+	bpf_update_elem(program_map(capture->program, "other_cgroups"), &id,
+			&one, 0);
+}
+
 void capture_wait(struct capture *capture, int ms)
 {
 	transport_wait(capture->transport, ms);
@@ -273,6 +330,11 @@ void capture_stop(struct capture *capture, struct counters *counters)
 	transport_drain(capture->transport);
 	peek_all(capture->peek, on_record, capture);
 	read_counters(capture, counters);
+}
+
+unsigned capture_io_uring_processes(const struct capture *capture)
+{
+	return capture->io_uring_count;
 }
 
 uint64_t capture_memory(const struct capture *capture)

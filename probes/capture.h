@@ -43,6 +43,22 @@ void capture_describe(const struct capture *capture, char *text, size_t size);
  */
 int capture_pass(struct capture *capture);
 
+/*
+ * capture_ignore - nobody wants to hear of that connection any more
+ * @object, @pid: its accumulator's key; of a connection that has not ended
+ *
+ * What the kernel has of it still comes, with a BATCH_CLOSE behind it; then
+ * nothing is copied, or counted as seen, until its socket is closed.
+ */
+void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid);
+
+/*
+ * capture_ignore_cgroup - with --container or --cgroup: no process of that
+ * control group (cgroup v2 id) is wanted; connections that its processes begin
+ * are not captured
+ */
+void capture_ignore_cgroup(struct capture *capture, uint64_t id);
+
 /* Sleep until the next pass is worth it; at most `ms`. */
 void capture_wait(struct capture *capture, int ms);
 
@@ -53,6 +69,9 @@ void capture_wait(struct capture *capture, int ms);
  * What a connection moved up to now is told by a BATCH_CLOSE of each.
  */
 void capture_stop(struct capture *capture, struct counters *counters);
+
+/* Processes seen so far that have an io_uring. */
+unsigned capture_io_uring_processes(const struct capture *capture);
 
 /* Kernel memory of all maps, bytes. */
 uint64_t capture_memory(const struct capture *capture);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "probes/build.h"
+#include "probes/golang.h"
 #include "probes/headers.h"
 #include "probes/kernel.h"
 #include "probes/libraries.h"
@@ -192,15 +193,53 @@ static void print_probe(FILE *out, enum library_function function,
 	};
 	const char *name = library_function_name(function);
 
-	if (!probe->found) {
-		fprintf(out, "    %-13s not in this library\n", name);
-		return;
-	}
-	fprintf(out, "    %-13s 0x%-8llx %-26s %s\n", name,
+	fprintf(out, "    %-25s 0x%-8llx %s, %s\n", name,
 		(unsigned long long)probe->file_offset,
 		probe->place.instruction, kinds[probe->place.kind]);
 	if (*probe->place.why)
-		fprintf(out, "    %-13s   %s\n", "", probe->place.why);
+		fprintf(out, "    %-25s   %s\n", "", probe->place.why);
+}
+
+/* Go's own TLS in a program, found already.  True when it can be probed. */
+static bool print_golang(FILE *out, struct entry *entry, int error,
+			 const struct golang *golang, const char *why)
+{
+	print_safe(out, entry->library.path);
+	fprintf(out, "\n    Go's crypto/tls, %s, device %u:%u inode %llu\n",
+		*golang->version ? golang->version : "version unknown",
+		major(entry->library.device), minor(entry->library.device),
+		(unsigned long long)entry->library.inode);
+	print_processes(out, entry);
+	if (error) {
+		fprintf(out, "    not traced: %s\n",
+			*why ? why : strerror(-error));
+		return false;
+	}
+	for (unsigned i = 0; i < GOLANG_FUNCTIONS; i++)
+		fprintf(out, "    %-25s 0x%-8llx returns probed: %u\n",
+			golang_function_name(i),
+			(unsigned long long)golang->probes[i].entry,
+			golang->probes[i].return_count);
+	return true;
+}
+
+/* The same of a file that has nothing but Go's. */
+static bool print_go_program(FILE *out, struct entry *entry)
+{
+	struct golang *golang = malloc(sizeof(*golang));
+	bool traced = false;
+	const char *why;
+	int error;
+
+	if (!golang)
+		return false;
+	error = golang_read(entry->library.opened, golang, &why);
+	if (error != -ENOENT && error != -ENOEXEC) {
+		fputs("  ", out);
+		traced = print_golang(out, entry, error, golang, why);
+	}
+	free(golang);
+	return traced;
 }
 
 /* True when its functions can be probed. */
@@ -208,8 +247,15 @@ static bool print_library(FILE *out, struct entry *entry, bool placement)
 {
 	struct library *library = &entry->library;
 	struct stat status;
-	int error = library_read(library->opened, placement, library);
+	int error;
 
+	if (library->linked == LINKED_GO)
+		return print_go_program(out, entry);
+	error = library_read(library->opened, placement, library);
+	/* It calls one, and has none. */
+	if (error == -ENOENT && library->linked == LINKED_SYMBOLS &&
+	    !library_name_matches(library->path))
+		return false;
 	fputs("  ", out);
 	print_safe(out, library->path);
 	fprintf(out, "\n    %s, device %u:%u inode %llu\n",
@@ -225,28 +271,33 @@ static bool print_library(FILE *out, struct entry *entry, bool placement)
 	print_processes(out, entry);
 	if (error) {
 		fprintf(out, "    not traced: %s\n",
-			error == -ENOENT    ? "it has no SSL_read and SSL_write"
+			library->linked == LINKED_STRIPPED
+				? "OpenSSL or BoringSSL, and no symbols"
+			: error == -ENOENT  ? "it has no functions to trace"
 			: error == -ENOEXEC ? "no ELF file of this machine"
 					    : strerror(-error));
 		return false;
 	}
 	for (unsigned i = 0; i < FUNCTIONS; i++)
-		print_probe(out, i, &library->probes[i]);
+		if (library->probes[i].found)
+			print_probe(out, i, &library->probes[i]);
 	return true;
 }
 
 static void print_libraries(FILE *out, const struct options *options)
 {
 	struct inventory *inventory = calloc(1, sizeof(*inventory));
+	struct library_cache *cache = library_cache_new();
 	unsigned traced = 0;
 
-	if (!inventory)
-		return;
+	if (!inventory || !cache)
+		goto out;
 	for (unsigned i = 0; i < options->pid_count; i++)
-		library_scan_process(options->pids[i], note_library, inventory);
+		library_scan_process(cache, options->pids[i], note_library,
+				     inventory);
 	if (!options->pid_count) {
-		library_scan_installed(note_library, inventory);
-		library_scan_all(note_library, inventory);
+		library_scan_installed(cache, note_library, inventory);
+		library_scan_all(cache, note_library, inventory);
 	}
 	for (unsigned i = 0; i < inventory->count; i++) {
 		traced += print_library(out, inventory->entries[i],
@@ -260,6 +311,8 @@ static void print_libraries(FILE *out, const struct options *options)
 		fputs("  none that is traced is mapped now; one that is mapped"
 		      " later is traced then\n",
 		      out);
+out:
+	library_cache_free(cache);
 	free(inventory);
 }
 

@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* embedded.S - the BPF sources as read-only data, in the order of inclusion. */
+	.macro part file
 	.section .rodata
-	.globl embedded_batch, embedded_batch_end
-embedded_batch:
-	.incbin "probes/batch.h"
-embedded_batch_end:
-	.globl embedded_accumulator, embedded_accumulator_end
-embedded_accumulator:
-	.incbin "probes/accumulator.bpf.h"
-embedded_accumulator_end:
-	.globl embedded_capture, embedded_capture_end
-embedded_capture:
-	.incbin "probes/capture.bpf.c"
-embedded_capture_end:
+91:	.asciz "\file"
+92:	.incbin "\file"
+93:
+	.section .data.rel.ro, "aw"
+	.balign 8
+	.quad 91b, 92b, 93b
+	.endm
+
+	.section .data.rel.ro, "aw"
+	.balign 8
+	.globl embedded
+embedded:
+	part probes/batch.h
+	part probes/accumulator.bpf.h
+	part probes/connection.bpf.h
+	part probes/fragment.bpf.h
+	part probes/tls.bpf.c
+	part probes/tls_libraries.bpf.c
+	part probes/golang.bpf.c
+	part probes/sockets.bpf.c
+	.quad 0, 0, 0
 	.section .note.GNU-stack,"",%progbits

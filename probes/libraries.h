@@ -13,25 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "probes/placement.h"
-
-/* The functions of a TLS library that carry plaintext or end a connection. */
-enum library_function {
-	FUNCTION_READ,	   /* SSL_read */
-	FUNCTION_READ_EX,  /* SSL_read_ex */
-	FUNCTION_WRITE,	   /* SSL_write */
-	FUNCTION_WRITE_EX, /* SSL_write_ex */
-	FUNCTION_SHUTDOWN, /* SSL_shutdown */
-	FUNCTION_FREE,	   /* SSL_free */
-	FUNCTION_CLEAR,	   /* SSL_clear */
-	FUNCTIONS
-};
-
-struct library_probe {
-	bool found;		/* the symbol is there */
-	struct placement place;
-	uint64_t file_offset;	/* of place.address, what uprobes want */
-};
+#include "probes/linked.h"
+#include "probes/symbols.h"
 
 struct library {
 	dev_t device;
@@ -41,46 +24,50 @@ struct library {
 				  /proc/PID/map_files/... of a deleted file */
 	char version[32];      /* "OPENSSL_3.0.0", from the symbols; "": unknown */
 	pid_t pid;	       /* a process that maps it */
+	enum linked linked;    /* what a look at a file of any name found */
+	bool boringssl;	       /* its SSL_ functions are BoringSSL's */
 	struct library_probe probes[FUNCTIONS];
 };
 
-/* Symbol of a function ("SSL_read"). */
-const char *library_function_name(enum library_function function);
-
-/*
- * library_read - symbols and placements of an ELF file
- * @opened: path to open; @placement: false: all probes at the functions
- *
- * 0; -ENOEXEC not an ELF file of this machine; -ENOENT no SSL_read and
- * SSL_write in it; other -errno of reading.  Bad ELF is an error, never a
- * crash: the file is somebody else's.
- */
-int library_read(const char *opened, bool placement, struct library *library);
-
-/* Does a mapped file of that path look like a TLS library (libssl*.so*)? */
+/* Is a mapped file of that name a TLS library (libssl*.so*, libgnutls ...)? */
 bool library_name_matches(const char *path);
 
 /*
- * library_scan_process - call found() for each TLS library that pid has
- * mapped executable (each once), with the fields device, inode, path, opened,
- * pid filled and nothing read yet.  0; -ESRCH when the process has gone.
- * found() returns 0 to go on.
+ * What is known of files of other names, by device and inode: each is looked
+ * at once.  NULL: out of memory.
  */
-int library_scan_process(pid_t pid,
-			 int (*found)(void *context, const struct library *library),
+struct library_cache;
+struct library_cache *library_cache_new(void);
+/* Processes are looked for there, not in /proc; borrowed. */
+void library_cache_proc(struct library_cache *cache, const char *proc);
+void library_cache_free(struct library_cache *cache);
+
+/*
+ * library_scan_process - call found() for each file with TLS in it that pid
+ * has mapped executable (each once): those named as a TLS library is, and
+ * those of any name that a look finds TLS in (field linked).  The fields
+ * device, inode, path, opened, pid, linked are filled and nothing else read
+ * yet.  0; -ESRCH when the process has gone.  found() returns 0 to go on.
+ */
+int library_scan_process(struct library_cache *cache, pid_t pid,
+			 int (*found)(void *context,
+				      const struct library *library),
 			 void *context);
 
 /*
  * library_scan_installed - the same for the libraries in the host's usual
- * library directories, whether a process has mapped them or not: a process
- * that will is then seen from its first byte on.  pid is this process.
+ * library directories, and Node.js, whether a process has mapped them or not:
+ * a process that will is then seen from its first byte on.  pid is this
+ * process.
  */
-int library_scan_installed(int (*found)(void *context,
+int library_scan_installed(struct library_cache *cache,
+			   int (*found)(void *context,
 					const struct library *library),
 			   void *context);
 
 /* library_scan_process for each process of the host; the number scanned. */
-int library_scan_all(int (*found)(void *context, const struct library *library),
+int library_scan_all(struct library_cache *cache,
+		     int (*found)(void *context, const struct library *library),
 		     void *context);
 
 #endif

@@ -10,10 +10,14 @@
 #include "probes/peek.h"
 
 #include <bcc/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define RETRIES_MAX   3
 #define COPIES_BYTES  (4U << 20) /* of copies kept until delivered */
@@ -226,18 +230,110 @@ void peek_schedule_all(struct peek *peek, uint64_t due_ns)
 	free(keys);
 }
 
+/* Order by process: qsort() comparison. */
+static int compare_keys(const void *left, const void *right)
+{
+	const struct accumulator_key *a = left, *b = right;
+
+	return (a->tgid > b->tgid) - (a->tgid < b->tgid);
+}
+
 void peek_reap(struct peek *peek, bool closed, peek_record record,
 	       void *context)
 {
 	struct accumulator_key *keys;
 	size_t i, count = keys_of(peek, &keys);
+	bool gone = false;
 
+	/* Each process is asked after once, however many it has. */
+	if (count)
+		qsort(keys, count, sizeof(*keys), compare_keys);
 	for (i = 0; i < count; i++) {
-		bool gone = kill(keys[i].tgid, 0) && errno == ESRCH;
-
+		if (!i || keys[i].tgid != keys[i - 1].tgid)
+			gone = kill(keys[i].tgid, 0) && errno == ESRCH;
 		if (!(gone || closed) || copy_whole(peek, &keys[i]))
 			continue;
 		if (!gone && !(value_at(peek, 1)->state & ACCUMULATOR_CLOSED))
+			continue;
+		end(peek, record, context);
+		bpf_delete_elem(peek->map, &keys[i]);
+	}
+	free(keys);
+}
+
+void peek_close_range(struct peek *peek, const struct batch *header,
+		      peek_record record, void *context)
+{
+	struct accumulator_key *keys;
+	size_t i, count = keys_of(peek, &keys);
+
+	for (i = 0; i < count; i++) {
+		const struct accumulator *head = value_at(peek, 1);
+
+		if (keys[i].tgid != header->tgid ||
+		    !(keys[i].object & OBJECT_SOCKET) ||
+		    copy_whole(peek, &keys[i]) || head->fd < 0 ||
+		    head->shared ||
+		    head->header.connection >> 8 > header->first_ns ||
+		    (uint64_t)head->fd < header->offset ||
+		    (uint64_t)head->fd > header->missed)
+			continue;
+		end(peek, record, context);
+		bpf_delete_elem(peek->map, &keys[i]);
+	}
+	free(keys);
+}
+
+/* Does the process still have that socket?  True when it can't be seen. */
+static bool has_socket(uint32_t pid, uint64_t inode)
+{
+	char directory[32], path[320], wanted[40], target[40];
+	struct dirent *entry;
+	bool found = false;
+	ssize_t length;
+	DIR *fds;
+
+	snprintf(directory, sizeof(directory), "/proc/%u/fd", pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", inode);
+	fds = opendir(directory);
+	if (!fds)
+		return true;
+	while (!found && (entry = readdir(fds))) {
+		snprintf(path, sizeof(path), "%s/%s", directory,
+			 entry->d_name);
+		length = readlink(path, target, sizeof(target) - 1);
+		if (length < 0)
+			continue;
+		target[length] = '\0';
+		found = !strcmp(target, wanted);
+	}
+	closedir(fds);
+	return found;
+}
+
+/* Has the connection in values[1] ended with the program of before? */
+static bool ended_by_exec(struct peek *peek, const struct accumulator_key *key,
+			  uint64_t exec_ns)
+{
+	/* The time that its number begins with: 7 bytes of it. */
+	uint64_t begun = value_at(peek, 1)->header.connection >> 8;
+
+	if (key->object & OBJECT_STDIO || begun >= (exec_ns & ~0ULL >> 8))
+		return false;
+	return !(key->object & OBJECT_SOCKET) ||
+	       !has_socket(key->tgid, key->object & ~OBJECT_SOCKET);
+}
+
+void peek_exec(struct peek *peek, const struct batch *header,
+	       peek_record record, void *context)
+{
+	struct accumulator_key *keys;
+	size_t i, count = keys_of(peek, &keys);
+
+	for (i = 0; i < count; i++) {
+		if (keys[i].tgid != header->tgid ||
+		    copy_whole(peek, &keys[i]) ||
+		    !ended_by_exec(peek, &keys[i], header->offset))
 			continue;
 		end(peek, record, context);
 		bpf_delete_elem(peek->map, &keys[i]);

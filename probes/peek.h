@@ -55,6 +55,22 @@ void peek_deliver(struct peek *peek, peek_record record, void *context);
  */
 void peek_all(struct peek *peek, peek_record record, void *context);
 
+/*
+ * peek_close_range - the process closes the descriptors from header->offset
+ * to header->missed: its sockets among them end, as in peek_reap
+ */
+void peek_close_range(struct peek *peek, const struct batch *header,
+		      peek_record record, void *context);
+
+/*
+ * peek_exec - the process runs another program since header->offset
+ *
+ * Its TLS objects of before end, as in peek_reap, and its sockets that were to
+ * be closed then.
+ */
+void peek_exec(struct peek *peek, const struct batch *header,
+	       peek_record record, void *context);
+
 /* Look at every accumulator at `due_ns`: notes were lost, none must wait. */
 void peek_schedule_all(struct peek *peek, uint64_t due_ns);
 

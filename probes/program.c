@@ -26,22 +26,27 @@
 #include "probes/batch.h"
 
 #define MACROS_MAX	    40
-#define FUNCTIONS_MAX	    32
+#define FUNCTIONS_MAX	    64
 #define PIECE_BYTES	    16384 /* of a large fragment, one record */
 #define NAIVE_PIECE_BYTES   1160  /* 1,224 with the header */
 #define LARGE_PIECES_TAILED 8	  /* x 16 KiB x 32 tail calls: 4 MiB */
 #define SCRATCHES_PER_CPU   4 /* programs that preempt each other at once */
 #define VERIFIER_LOG_BYTES  (16U << 20)
 
-extern const char embedded_batch[], embedded_batch_end[];
-extern const char embedded_accumulator[], embedded_accumulator_end[];
-extern const char embedded_capture[], embedded_capture_end[];
+#define VECTORS_TAILED	    4	  /* buffers of a call, x 32 tail calls */
+#define TLS_STACK_BYTES_MAX (16U << 20) /* between a TLS call and its own */
+
+/* Texts of the BPF program, in their order; embedded.S. */
+extern const struct embedded {
+	const char *name, *text, *end;
+} embedded[];
 
 struct program {
 	void *module;
 	int fds[FUNCTIONS_MAX];
 	int *events; /* perf events of attached probes */
 	size_t event_count, event_room;
+	int raw; /* link of the attached raw tracepoint; -1: none */
 };
 
 struct macros {
@@ -83,6 +88,20 @@ static void define_sizes(struct macros *macros, const struct options *options)
 	define(macros, "-DNOTE_NS=%" PRIu64 "ULL",
 	       (uint64_t)options->flush_ms * 900000);
 	define(macros, "-DOWN_TGID=%d", (int)getpid());
+	define(macros, "-DVECTORS=%d", VECTORS_TAILED);
+	define(macros, "-DTLS_STACK_MAX=%u", TLS_STACK_BYTES_MAX);
+	define(macros, "-DIGNORED_MAX=%u", options->max_connections);
+}
+
+/* Is MCP asked for, which is spoken over standard input and output? */
+static bool wants_stdio(const struct options *options)
+{
+	unsigned i;
+
+	for (i = 0; i < options->protocol_count; i++)
+		if (!strcmp(options->protocols[i]->name, "mcp"))
+			return true;
+	return !options->protocol_count;
 }
 
 static void define_all(struct macros *macros, const struct options *options,
@@ -100,29 +119,29 @@ static void define_all(struct macros *macros, const struct options *options,
 		define(macros, "-DOLD_READS=1");
 	if (options->pid_count)
 		define(macros, "-DFILTER_PIDS=1");
+	if (wants_stdio(options))
+		define(macros, "-DSTDIO=1");
 	if (options->uid_count)
 		define(macros, "-DFILTER_UIDS=1");
 	if (options->comm_count)
 		define(macros, "-DFILTER_COMMS=1");
+	if (options->container_count || options->cgroup_count)
+		define(macros, "-DFILTER_CGROUPS=1");
 }
 
-/* The three texts as one; malloc'd. */
+/* The texts as one; malloc'd. */
 static char *join_text(void)
 {
+	const struct embedded *part;
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
 	if (!out)
 		return NULL;
-	fprintf(out, "#line 1 \"probes/batch.h\"\n%.*s",
-		(int)(embedded_batch_end - embedded_batch), embedded_batch);
-	fprintf(out, "#line 1 \"probes/accumulator.bpf.h\"\n%.*s",
-		(int)(embedded_accumulator_end - embedded_accumulator),
-		embedded_accumulator);
-	fprintf(out, "#line 1 \"probes/capture.bpf.c\"\n%.*s",
-		(int)(embedded_capture_end - embedded_capture),
-		embedded_capture);
+	for (part = embedded; part->name; part++)
+		fprintf(out, "#line 1 \"%s\"\n%.*s", part->name,
+			(int)(part->end - part->text), part->text);
 	if (fclose(out)) {
 		free(text);
 		return NULL;
@@ -209,6 +228,7 @@ struct program *program_compile(const struct options *options,
 	}
 	for (i = 0; i < FUNCTIONS_MAX; i++)
 		program->fds[i] = -1;
+	program->raw = -1;
 out:
 	free(text);
 	if (program && !program->module) {
@@ -247,17 +267,28 @@ int program_map(const struct program *program, const char *name)
 	return bpf_table_fd(program->module, name);
 }
 
-/* Functions whose context is a tracepoint's record; the others are uprobes'. */
-static bool is_tracepoint(const char *name)
+/* Functions that are no uprobes'; the others' context is struct pt_regs. */
+static enum bpf_prog_type type_of(const char *name)
 {
-	return !strcmp(name, "on_system_call") || !strcmp(name, "on_mmap");
+	static const char *const raw[] = {"on_system_call", "send_large_raw",
+					  "send_vector"};
+	static const char *const tracepoints[] = {
+		"on_mmap", "on_close", "on_replace", "on_close_range",
+		"on_exec"};
+	size_t i;
+
+	for (i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
+		if (!strcmp(name, raw[i]))
+			return BPF_PROG_TYPE_RAW_TRACEPOINT;
+	for (i = 0; i < sizeof(tracepoints) / sizeof(tracepoints[0]); i++)
+		if (!strcmp(name, tracepoints[i]))
+			return BPF_PROG_TYPE_TRACEPOINT;
+	return BPF_PROG_TYPE_KPROBE;
 }
 
 static int load_function(struct program *program, const char *name, char **log)
 {
-	enum bpf_prog_type type = is_tracepoint(name) ?
-					  BPF_PROG_TYPE_TRACEPOINT :
-					  BPF_PROG_TYPE_KPROBE;
+	enum bpf_prog_type type = type_of(name);
 	void *start = bpf_function_start(program->module, name);
 	int size = (int)bpf_function_size(program->module, name);
 	char *license = bpf_module_license(program->module);
@@ -283,11 +314,35 @@ static int load_function(struct program *program, const char *name, char **log)
 	return fd;
 }
 
+/* A program that others tail-call takes its place in their array. */
+static int place_tail(struct program *program, const char *name, int fd)
+{
+	static const struct {
+		const char *name, *map;
+		uint32_t index;
+	} tails[] = {
+		{"send_large", "tails", 0},
+		{"send_large_raw", "raw_tails", 0},
+		{"send_vector", "raw_tails", 1},
+	};
+	uint32_t index;
+	size_t i;
+
+	for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		index = tails[i].index;
+		if (!strcmp(name, tails[i].name) &&
+		    bpf_update_elem(program_map(program, tails[i].map), &index,
+				    &fd, 0))
+			return -errno;
+	}
+	return 0;
+}
+
 int program_load(struct program *program, char **log)
 {
 	const char *name;
-	uint32_t zero = 0;
 	size_t i;
+	int error;
 
 	*log = NULL;
 	for (i = 0; (name = program_function(program, i)); i++) {
@@ -297,10 +352,9 @@ int program_load(struct program *program, char **log)
 		if (fd < 0)
 			return fd;
 		program->fds[i] = fd;
-		if (!strcmp(name, "send_large") &&
-		    bpf_update_elem(program_map(program, "tails"), &zero, &fd,
-				    0))
-			return -errno;
+		error = place_tail(program, name, fd);
+		if (error)
+			return error;
 	}
 	return 0;
 }
@@ -375,8 +429,30 @@ int program_attach_tracepoint(struct program *program, const char *function,
 	return event < 0 ? -error : remember(program, event);
 }
 
+int program_attach_raw(struct program *program, const char *function,
+		       const char *event_name)
+{
+	int fd = program_fd(program, function);
+	int memory, saved, event, error;
+
+	if (fd < 0)
+		return -ENOENT;
+	memory = divert_stderr(&saved);
+	errno = 0;
+	event = bpf_attach_raw_tracepoint(fd, event_name);
+	error = errno ? errno : EINVAL;
+	free(restore_stderr(memory, saved));
+	if (event < 0)
+		return -error;
+	program->raw = event;
+	return 0;
+}
+
 void program_detach(struct program *program)
 {
+	if (program->raw >= 0)
+		close(program->raw);
+	program->raw = -1;
 	while (program->event_count)
 		bpf_close_perf_event_fd(
 			program->events[--program->event_count]);

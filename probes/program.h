@@ -71,6 +71,10 @@ int program_attach_uprobe(struct program *program, const char *function,
 int program_attach_tracepoint(struct program *program, const char *function,
 			      const char *category, const char *event);
 
+/* The same for a raw tracepoint: "sys_exit". */
+int program_attach_raw(struct program *program, const char *function,
+		       const char *event_name);
+
 /* Undo every attach; when it returns, no function runs any more. */
 void program_detach(struct program *program);
 

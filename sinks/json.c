@@ -138,13 +138,18 @@ static void put_process(struct sink *sink, const struct record *record)
 {
 	const struct process *process = record->process;
 
-	put_number(sink, "process.pid", process->pid);
+	if (process->pid)
+		put_number(sink, "process.pid", process->pid);
 	if (record->exchange->tid)
 		put_number(sink, "thread.id", record->exchange->tid);
 	put_string(sink, "process.executable.name", process->executable);
 	put_string(sink, "process.command", process->comm);
+	put_string(sink, "process.command_line", process->command_line);
 	put_string(sink, "user.name", process->user);
+	put_string(sink, "process.linux.cgroup", process->cgroup);
 	put_string(sink, "container.id", process->container);
+	put_string(sink, "container.runtime", process->runtime);
+	put_string(sink, "k8s.pod.uid", process->pod);
 	if (record->role != ROLE_UNKNOWN)
 		put_string(sink, "datasnoop.role",
 			   record->role == ROLE_SERVER ? "server" : "client");
@@ -168,6 +173,10 @@ static void put_network(struct sink *sink, const struct record *record)
 		put_string(sink, "network.transport", "tcp");
 	else if (*client->address || *server->address)
 		put_string(sink, "network.transport", "unix");
+	if (record->address_inferred)
+		put_bool(sink, "datasnoop.address_inferred", true);
+	if (record->peer_pid)
+		put_number(sink, "datasnoop.peer.pid", record->peer_pid);
 	put_endpoint(sink, client, "client.address", "client.port");
 	put_endpoint(sink, server, "server.address", "server.port");
 }
@@ -423,15 +432,34 @@ static void put_bytes_account(struct sink *sink, const struct account *account)
 		 account->bytes_seen == account->bytes_delivered + lost);
 }
 
+/* What was read, of a capture file. */
+static void put_packets(struct sink *sink, const struct account *account)
+{
+	put_number(sink, "capture.packets", account->packets);
+	put_number(sink, "capture.packets_tcp", account->packets_tcp);
+	put_number(sink, "capture.packets_other", account->packets_other);
+	put_number(sink, "capture.packets_bad", account->packets_bad);
+	put_number(sink, "capture.packets_stray", account->packets_stray);
+	put_number(sink, "capture.packets_cut", account->packets_cut);
+	put_number(sink, "capture.packets_fragments",
+		   account->packets_fragments);
+	put_number(sink, "capture.fragments_dropped",
+		   account->fragments_dropped);
+}
+
 static int json_summary(struct sink *sink, const struct account *account)
 {
 	size_t start = sink->out.length;
 
 	yajl_gen_map_open(sink->generator);
 	put_string(sink, "event.name", "datasnoop.summary");
-	put_number(sink, "capture.fragments", account->fragments);
-	put_number(sink, "capture.batches", account->batches);
-	put_number(sink, "capture.batch_bytes", account->batch_bytes);
+	if (account->offline) {
+		put_packets(sink, account);
+	} else {
+		put_number(sink, "capture.fragments", account->fragments);
+		put_number(sink, "capture.batches", account->batches);
+		put_number(sink, "capture.batch_bytes", account->batch_bytes);
+	}
 	put_bytes_account(sink, account);
 	put_number(sink, "capture.connections", account->connections);
 	put_number(sink, "capture.connections_refused",
@@ -445,8 +473,19 @@ static int json_summary(struct sink *sink, const struct account *account)
 		   account->exchanges_mirrored);
 	put_number(sink, "capture.bytes_mirrored", account->bytes_mirrored);
 	put_number(sink, "capture.bytes_unparsed", account->bytes_unparsed);
+	if (account->writing) {
+		put_number(sink, "capture.packets_written",
+			   account->packets_written);
+		put_number(sink, "capture.bytes_written",
+			   account->bytes_written);
+		put_number(sink, "capture.bytes_unwritten",
+			   account->bytes_unwritten);
+	}
 	put_number(sink, "capture.peeked_bytes", account->peeked_bytes);
 	put_number(sink, "capture.calls_unknown", account->calls_unknown);
+	put_number(sink, "capture.calls_foreign", account->calls_foreign);
+	put_number(sink, "capture.io_uring_processes",
+		   account->io_uring_processes);
 	put_number(sink, "capture.records_bad", account->records_bad);
 	put_number(sink, "capture.parser_errors", account->parser_errors);
 	put_number(sink, "capture.memory_peak_bytes",

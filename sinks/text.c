@@ -173,6 +173,17 @@ static void put_parameters(struct line *line, const struct exchange *exchange)
 		line_put(line, "]", 1);
 }
 
+/* A statement of SQL has its verb, a target of HTTP has none. */
+static bool begins_with_operation(const struct exchange *exchange,
+				  struct span statement)
+{
+	size_t length = strlen(exchange->operation);
+
+	return exchange->family == FAMILY_DATABASE || exchange->application ||
+	       (statement.length >= length &&
+		!strncasecmp(statement.bytes, exchange->operation, length));
+}
+
 static void put_statement(struct sink *sink, const struct exchange *exchange)
 {
 	struct line *line = &sink->cell;
@@ -182,6 +193,8 @@ static void put_statement(struct sink *sink, const struct exchange *exchange)
 	if (statement->bytes) {
 		if (exchange->prepares)
 			line_print(line, "PREPARE ");
+		if (!begins_with_operation(exchange, *statement))
+			line_print(line, "%s ", exchange->operation);
 		escape_text(line, *statement, true);
 		if (exchange->statement_cut)
 			line_print(line, "...");
@@ -234,10 +247,14 @@ static void put_cell(struct sink *sink, const struct record *record,
 		put_time(line, record->timestamp_ns);
 		break;
 	case COLUMN_PID:
-		line_print(line, "%u", record->process->pid);
+		if (record->process->pid)
+			line_print(line, "%u", record->process->pid);
+		else
+			line_put(line, "-", 1);
 		break;
 	case COLUMN_COMM:
-		escape_text(line, span_of(record->process->comm), false);
+		escape_text(line, span_of(*record->process->comm ?
+			    record->process->comm : "-"), false);
 		break;
 	case COLUMN_TLS:
 		line_print(line, "%s", record->tls ? record->tls : "-");

@@ -48,6 +48,10 @@ static const char *advice(enum batch_loss reason)
 		return " (pages not in memory)";
 	case LOSS_STREAM_FULL:
 		return " (user space at its bound; narrow with -p, -c or -u)";
+	case LOSS_SNAP_LENGTH:
+		return " (capture whole packets: tcpdump -s 0)";
+	case LOSS_ZERO_COPY:
+		return " (sendfile, splice: never in the process's memory)";
 	default:
 		return "";
 	}
@@ -107,6 +111,67 @@ static void tell_losses(FILE *file, const struct account *account)
 	fputc('\n', file);
 }
 
+/* How the bytes came: in packets of a file, or in batches. */
+static void tell_transport(FILE *file, const struct account *account)
+{
+	if (account->offline)
+		fprintf(file,
+			"datasnoop: %s packet%s read, %s of them TCP\n",
+			grouped(account->packets).text,
+			plural(account->packets),
+			grouped(account->packets_tcp).text);
+	else
+		fprintf(file,
+			"datasnoop: %s fragment%s came as %s bytes in %s "
+			"batch%s\n",
+			grouped(account->fragments).text,
+			plural(account->fragments),
+			grouped(account->batch_bytes).text,
+			grouped(account->batches).text,
+			account->batches == 1 ? "" : "es");
+}
+
+/* Packets of a file that could not be used, or not whole. */
+static void tell_packets(FILE *file, const struct account *account)
+{
+	const struct {
+		uint64_t count;
+		const char *what;
+	} troubles[] = {
+		{account->packets_cut, "cut by the snap length"},
+		{account->packets_bad, "malformed or cut in a header"},
+		{account->fragments_dropped, "IP fragments of no whole"},
+		{account->packets_stray, "of no sequence that is known"},
+	};
+	const char *before = "datasnoop: packets ";
+	size_t i;
+
+	for (i = 0; i < sizeof(troubles) / sizeof(*troubles); i++) {
+		if (!troubles[i].count)
+			continue;
+		fprintf(file, "%s%s: %s", before, troubles[i].what,
+			grouped(troubles[i].count).text);
+		before = ", ";
+	}
+	if (*before == ',')
+		fputc('\n', file);
+}
+
+/* The file that was written. */
+static void tell_written(FILE *file, const struct account *account)
+{
+	if (!account->writing)
+		return;
+	fprintf(file, "datasnoop: %s bytes written in %s packet%s",
+		grouped(account->bytes_written).text,
+		grouped(account->packets_written).text,
+		plural(account->packets_written));
+	if (account->bytes_unwritten)
+		fprintf(file, ", %s more could not be written",
+			grouped(account->bytes_unwritten).text);
+	fputc('\n', file);
+}
+
 /* What should not be, and is said only when it is. */
 static void tell_troubles(FILE *file, const struct account *account)
 {
@@ -132,6 +197,18 @@ static void tell_troubles(FILE *file, const struct account *account)
 			"not be read\n",
 			grouped(account->calls_unknown).text,
 			plural(account->calls_unknown));
+	if (account->calls_foreign)
+		fprintf(file,
+			"datasnoop: %s call%s of 32-bit programs on plain "
+			"sockets or files not looked at\n",
+			grouped(account->calls_foreign).text,
+			account->calls_foreign == 1 ? " was" : "s were");
+	if (account->io_uring_processes)
+		fprintf(file,
+			"datasnoop: %s process%s io_uring, and may move unseen "
+			"bytes with it\n",
+			grouped(account->io_uring_processes).text,
+			account->io_uring_processes == 1 ? " uses" : "es use");
 	if (account->records_bad || account->parser_errors)
 		fprintf(file,
 			"datasnoop: mistakes of its own: %s malformed "
@@ -163,12 +240,9 @@ void sink_account_words(FILE *file, const struct account *account)
 	tell_exchanges(file, account);
 	tell_bytes(file, account);
 	tell_losses(file, account);
-	fprintf(file,
-		"datasnoop: %s fragment%s came as %s bytes in %s batch%s\n",
-		grouped(account->fragments).text, plural(account->fragments),
-		grouped(account->batch_bytes).text,
-		grouped(account->batches).text,
-		account->batches == 1 ? "" : "es");
+	tell_transport(file, account);
+	tell_packets(file, account);
+	tell_written(file, account);
 	tell_memory(file, account);
 	tell_troubles(file, account);
 }

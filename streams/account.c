@@ -25,7 +25,10 @@ const char *account_loss_name(enum batch_loss reason)
 		[LOSS_OVER_LIMIT] = "over_limit",
 		[LOSS_MAP_FULL] = "map_full",
 		[LOSS_NO_ENTRY] = "no_entry",
+		[LOSS_ZERO_COPY] = "zero_copy",
 		[LOSS_STREAM_FULL] = "stream_full",
+		[LOSS_NOT_IN_FILE] = "not_in_file",
+		[LOSS_SNAP_LENGTH] = "snap_length",
 	};
 
 	if ((unsigned)reason >= LOSS_REASONS || !names[reason])
@@ -43,6 +46,7 @@ void account_kernel(struct account *account, const struct counters *counters)
 	account->batch_bytes = counters->batch_bytes;
 	account->fragments_direct = counters->direct;
 	account->calls_unknown = counters->unknown;
+	account->calls_foreign = counters->foreign;
 	for (reason = 0; reason < LOSS_REASONS; reason++) {
 		account->kernel_lost[reason] = counters->lost[reason];
 		account->lost[reason] += counters->hidden[reason];

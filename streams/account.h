@@ -5,11 +5,13 @@
  * seen = delivered + lost, always.  The kernel counts `bytes_seen` where the
  * probed calls return; user space counts `bytes_delivered` and `lost` where
  * bytes enter a stream or are given up; the two never share a counter, so
- * that their agreement proves something.
+ * that their agreement proves something.  Of a capture file `bytes_seen` are
+ * the bytes that TCP's sequence numbers tell of.
  */
 #ifndef DATASNOOP_STREAMS_ACCOUNT_H
 #define DATASNOOP_STREAMS_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "probes/batch.h"
@@ -20,11 +22,25 @@ struct account {
 	uint64_t bytes_seen;  /* what those calls moved */
 	uint64_t batches;     /* BATCH_DATA records submitted */
 	uint64_t batch_bytes; /* all records submitted, headers included */
+	uint64_t calls_foreign; /* of 32-bit programs, not looked at */
+	uint64_t io_uring_processes; /* whose sockets may be used unseen */
 	uint64_t fragments_direct; /* connections map full: sent directly */
 	uint64_t calls_unknown;	    /* moved a number of bytes not readable */
 	uint64_t resident_peak_bytes; /* of the tracer's own process */
 	uint64_t map_bytes;	    /* kernel memory of all maps */
 	uint64_t kernel_lost[LOSS_REASONS]; /* bytes, by enum batch_loss */
+
+	/* a capture file's word, instead of the kernel's; bytes_seen too */
+	bool offline;		  /* a file was read */
+	uint64_t packets;	  /* read */
+	uint64_t packets_tcp;	  /* of those, TCP segments that were used */
+	uint64_t packets_other;	  /* of another protocol */
+	uint64_t packets_fragments; /* of IP; the last makes a segment, too */
+	uint64_t packets_bad;	  /* malformed, or cut inside a header */
+	uint64_t packets_stray;	  /* TCP, but of no sequence that is known */
+	uint64_t packets_cut;	  /* TCP, with bytes cut off */
+	uint64_t fragments_dropped; /* of packets_fragments: came to nothing */
+	uint64_t bytes_repeated;  /* retransmitted: not in bytes_seen */
 
 	/* user space's word */
 	uint64_t bytes_delivered;     /* unique bytes that reached a stream */
@@ -39,6 +55,11 @@ struct account {
 	uint64_t bytes_unparsed;     /* delivered, but of no known protocol */
 	uint64_t records_bad;	     /* malformed, dropped */
 	uint64_t parser_errors;	     /* closed for breaking their law */
+	/* a file that is written, if any: of what was delivered */
+	bool writing;
+	uint64_t packets_written;
+	uint64_t bytes_written;
+	uint64_t bytes_unwritten;     /* the file took no more */
 	uint64_t memory_peak_bytes;  /* streams and parsers, the most at once */
 };
 

@@ -20,6 +20,7 @@
 #include "streams/process.h"
 
 #define PROCESSES_MAX 4096 /* identities remembered: 2.3 MB */
+#define LOOKS_MAX 64 /* processes whose /proc is read, of one look for the dead */
 
 struct entry {
 	struct connection connection; /* first: callers hold this */
@@ -50,6 +51,8 @@ struct connection_table {
 	struct remnant *remnants; /* oldest first, as uthash keeps them */
 	struct entry *news, **news_end;
 	struct process_cache *processes;
+	uint32_t looked_pid; /* the last whose /proc was read */
+	uint64_t last_id; /* given to those of connection_table_add() */
 };
 
 struct connection_table *connection_table_new(struct account *account,
@@ -125,8 +128,8 @@ static void entry_queue(struct connection_table *table, struct entry *entry)
 }
 
 /* The connection's entry, made when new; NULL: out of memory. */
-static struct entry *entry_new(struct connection_table *table,
-			       const struct batch *batch)
+static struct entry *entry_new(struct connection_table *table, uint64_t id,
+			       uint32_t pid)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 	struct connection *c;
@@ -134,8 +137,8 @@ static struct entry *entry_new(struct connection_table *table,
 	if (!entry)
 		return NULL;
 	c = &entry->connection;
-	c->id = batch->connection;
-	c->process.pid = batch->tgid;
+	c->id = id;
+	c->process.pid = pid;
 	entry->born_pass = table->pool.pass;
 	c->streams[BATCH_IN] = stream_new(&table->pool);
 	c->streams[BATCH_OUT] = stream_new(&table->pool);
@@ -230,7 +233,7 @@ static struct entry *entry_of(struct connection_table *table,
 		return entry;
 	remnant = remnant_find(table, batch->connection);
 	if (!remnant && HASH_COUNT(table->entries) < table->bound)
-		entry = entry_new(table, batch);
+		entry = entry_new(table, batch->connection, batch->tgid);
 	if (entry)
 		return entry;
 	if (!remnant) {
@@ -276,8 +279,8 @@ static struct connection *receive_data(struct connection_table *table,
 	return c;
 }
 
-static void endpoint_format(struct endpoint *endpoint, uint16_t family,
-			    const uint8_t address[16], uint16_t port)
+void connection_endpoint(struct endpoint *endpoint, uint16_t family,
+			 const uint8_t address[16], uint16_t port)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
@@ -294,9 +297,54 @@ static void endpoint_format(struct endpoint *endpoint, uint16_t family,
 	endpoint->port = port;
 }
 
-static const char *tls_name(uint8_t tls)
+/*
+ * An AF_UNIX socket's path: that of the listening end, the other seldom has
+ * one.  The name of an abstract one is shown behind an '@', as ss(8) does.
+ */
+static void unix_ends(struct connection *c, const struct batch_open *open)
 {
-	return tls == BATCH_TLS_OPENSSL ? "openssl" : NULL;
+	struct endpoint *named = open->flags & OPEN_PATH_LOCAL ? &c->local :
+								 &c->remote;
+	bool abstract = !open->path[0] && open->path[1];
+
+	snprintf(named->address, sizeof(named->address), "%s%.*s",
+		 abstract ? "@" : "", BATCH_PATH_BYTES - 2,
+		 open->path + abstract);
+	c->local.socket = open->local_socket;
+	c->remote.socket = open->remote_socket;
+	c->peer_pid = open->peer_pid;
+}
+
+static void name_ends(struct connection *c, const struct batch_open *open)
+{
+	if (open->flags & OPEN_STDIO) {
+		snprintf(c->local.address, sizeof(c->local.address), "stdio");
+		return;
+	}
+	if (open->family == AF_UNIX)
+		unix_ends(c, open);
+	connection_endpoint(&c->local, open->family, open->local_address,
+			    open->local_port);
+	connection_endpoint(&c->remote, open->family, open->remote_address,
+			    open->remote_port);
+	c->address_inferred = open->flags & OPEN_INFERRED;
+}
+
+const char *connection_tls_name(uint8_t tls)
+{
+	static const char *const names[] = {
+		[BATCH_TLS_NONE] = NULL,
+		[BATCH_TLS_OPENSSL] = "openssl",
+		[BATCH_TLS_GO] = "go",
+		[BATCH_TLS_BORINGSSL] = "boringssl",
+		[BATCH_TLS_GNUTLS] = "gnutls",
+		[BATCH_TLS_NSS] = "nss",
+		[BATCH_TLS_MBEDTLS] = "mbedtls",
+		[BATCH_TLS_WOLFSSL] = "wolfssl",
+		[BATCH_TLS_S2N] = "s2n",
+	};
+
+	return tls < sizeof(names) / sizeof(names[0]) ? names[tls] : NULL;
 }
 
 static struct connection *receive_open(struct connection_table *table,
@@ -314,22 +362,20 @@ static struct connection *receive_open(struct connection_table *table,
 	if (!c->opened) {
 		c->opened = true;
 		entry->identified = true;
-		c->tls = tls_name(open.tls);
+		c->tls = connection_tls_name(open.tls);
 		c->process = (struct process){
 			.pid = batch->tgid,
 			.uid = open.uid,
 			.start_ns = open.start_ns,
 		};
 		memcpy(c->process.comm, open.comm, BATCH_COMM_BYTES - 1);
+		process_told(&c->process, &open);
 		process_identify(table->processes, &c->process);
 	} else if (!open.family) {
 		return c;
 	}
-	c->open = open;
-	endpoint_format(&c->local, open.family, open.local_address,
-			open.local_port);
-	endpoint_format(&c->remote, open.family, open.remote_address,
-			open.remote_port);
+	c->object = open.object;
+	name_ends(c, &open);
 	entry_queue(table, entry);
 	return c;
 }
@@ -364,6 +410,7 @@ static struct connection *receive_close(struct connection_table *table,
 			      batch->missed);
 	}
 	entry->told_end = true;
+	entry->connection.ended = !entry->connection.ignored;
 	entry_end(table, entry);
 	return &entry->connection;
 }
@@ -394,6 +441,10 @@ static bool record_read(const void *record, size_t size, struct batch *batch)
 	case BATCH_CLOSE:
 	case BATCH_NOTE:
 		return batch->connection;
+	case BATCH_IO_URING:
+	case BATCH_CLOSE_RANGE:
+	case BATCH_EXEC:
+		return true;
 	case BATCH_LIBRARY:
 		return batch->length >= sizeof(struct batch_library);
 	}
@@ -492,12 +543,68 @@ void connection_table_pass(struct connection_table *table, bool final,
 	table->pool.pass++;
 }
 
+void connection_table_offline(struct connection_table *table)
+{
+	table->pool.hole_loss = LOSS_NOT_IN_FILE;
+}
+
+struct connection *connection_table_add(struct connection_table *table,
+					const struct endpoint *local,
+					const struct endpoint *remote,
+					const struct process *process,
+					const char *tls)
+{
+	struct entry *entry = NULL;
+	struct connection *c;
+
+	if (HASH_COUNT(table->entries) < table->bound)
+		entry = entry_new(table, table->last_id + 1,
+				  process ? process->pid : 0);
+	if (!entry) {
+		table->account->connections_refused++;
+		return NULL;
+	}
+	table->last_id++;
+	entry->identified = true;
+	entry->told_end = true;
+	c = &entry->connection;
+	c->opened = true;
+	c->tls = tls;
+	c->local = *local;
+	c->remote = *remote;
+	if (process)
+		c->process = *process;
+	return c;
+}
+
+void connection_table_news(struct connection_table *table,
+			   struct connection *connection)
+{
+	entry_queue(table, (struct entry *)connection);
+}
+
+void connection_table_end(struct connection_table *table,
+			  struct connection *connection)
+{
+	entry_end(table, (struct entry *)connection);
+}
+
 struct connection *connection_table_find(struct connection_table *table,
 					 uint64_t id)
 {
 	struct entry *entry = entry_find(table, id);
 
 	return entry ? &entry->connection : NULL;
+}
+
+void connection_table_each(struct connection_table *table,
+			   void (*visit)(void *context, struct connection *c),
+			   void *context)
+{
+	struct entry *entry;
+
+	for (entry = table->entries; entry; entry = entry->hh.next)
+		visit(context, &entry->connection);
 }
 
 size_t connection_table_count(const struct connection_table *table)
@@ -519,10 +626,25 @@ static int compare_processes(const void *left, const void *right)
 	return 0;
 }
 
+/*
+ * Is the process alive?  That its pid is gone is asked of each; whether it is
+ * a zombie's, or another process's by now, of the next LOOKS_MAX in turn.
+ */
+static bool is_alive(struct connection_table *table, const struct process *p,
+		     unsigned *looks)
+{
+	if (!*looks || p->pid <= table->looked_pid)
+		return !process_gone(table->processes, p->pid);
+	if (!--*looks)
+		table->looked_pid = p->pid;
+	return process_alive(table->processes, p->pid, p->start_ns);
+}
+
 void connection_table_drop_dead(struct connection_table *table)
 {
 	size_t count = HASH_COUNT(table->entries), i = 0;
 	struct entry **sorted, *entry;
+	unsigned looks = LOOKS_MAX;
 	bool alive = true;
 
 	sorted = calloc(count ? count : 1, sizeof(struct entry *));
@@ -535,10 +657,13 @@ void connection_table_drop_dead(struct connection_table *table)
 		const struct process *p = &sorted[i]->connection.process;
 
 		if (!i || compare_processes(&sorted[i - 1], &sorted[i]))
-			alive = process_alive(table->processes, p->pid,
-					      p->start_ns);
-		if (!alive && !sorted[i]->ending)
+			alive = is_alive(table, p, &looks);
+		if (!alive && !sorted[i]->ending) {
+			sorted[i]->connection.ended = true;
 			entry_end(table, sorted[i]);
+		}
 	}
+	if (looks) /* the end was reached: from the first again */
+		table->looked_pid = 0;
 	free(sorted);
 }

@@ -19,23 +19,27 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "streams/cgroups.h"
+#include "streams/container.h"
+#include "streams/arguments.h"
 #include "streams/process.h"
 
-#define CONTAINER_DIGITS 64
 #define CGROUP_BYTES_MAX 16384 /* of /proc/PID/cgroup */
 #define STAT_BYTES_MAX 1024    /* of /proc/PID/stat: 52 numbers, a name */
 #define PASSWD_BYTES_MAX 16384 /* of one entry of the user database */
 /* Inode of the initial PID namespace: PROC_PID_INIT_INO in the kernel. */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
 
+/* What is remembered of a process: of struct process, what /proc was asked. */
 struct identity {
 	struct identity_key {
 		uint64_t start_ns;
+		uint64_t cgroup_id;
 		uint64_t pid;
 		char comm[BATCH_COMM_BYTES];
 	} key;
 	char executable[sizeof(((struct process *)0)->executable)];
-	char container[sizeof(((struct process *)0)->container)];
+	struct container container;
 	UT_hash_handle hh;
 };
 
@@ -48,6 +52,7 @@ struct user {
 struct process_cache {
 	size_t bound;
 	bool initial_namespace;
+	struct cgroups *cgroups;
 	struct identity *identities; /* oldest first, as uthash keeps them */
 	struct user *users;
 };
@@ -60,6 +65,11 @@ struct process_cache *process_cache_new(size_t bound)
 	if (!cache)
 		return NULL;
 	cache->bound = bound ? bound : 1;
+	cache->cgroups = cgroups_new(cache->bound);
+	if (!cache->cgroups) {
+		free(cache);
+		return NULL;
+	}
 	cache->initial_namespace =
 		stat("/proc/self/ns/pid", &namespace) == 0 &&
 		namespace.st_ino == INITIAL_PID_NAMESPACE;
@@ -81,6 +91,7 @@ void process_cache_free(struct process_cache *cache)
 		HASH_DEL(cache->users, user);
 		free(user);
 	}
+	cgroups_free(cache->cgroups);
 	free(cache);
 }
 
@@ -139,48 +150,65 @@ static void read_executable(uint32_t pid, char *name, size_t size)
 	copy_text(name, size, base ? base + 1 : target);
 }
 
-static bool is_hexadecimal(char c)
+static void set_container(struct process *process,
+			  const struct container *container)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+	_Static_assert(sizeof(process->container) == sizeof(container->id) &&
+			       sizeof(process->runtime) ==
+				       sizeof(container->runtime) &&
+			       sizeof(process->pod) == sizeof(container->pod),
+		       "copied whole");
+	memcpy(process->container, container->id, sizeof(container->id));
+	memcpy(process->runtime, container->runtime,
+	       sizeof(container->runtime));
+	memcpy(process->pod, container->pod, sizeof(container->pod));
 }
 
-static bool ends_with(const char *text, size_t length, const char *end)
+void process_told(struct process *process, const struct batch_open *open)
 {
-	size_t n = strlen(end);
+	size_t length = open->arguments_length;
+	struct container container;
 
-	return length >= n && memcmp(text + length - n, end, n) == 0;
+	if (length > BATCH_ARGUMENTS_BYTES)
+		length = BATCH_ARGUMENTS_BYTES;
+	arguments_show(process->command_line, sizeof(process->command_line),
+		       open->arguments, length);
+	snprintf(process->executable, sizeof(process->executable), "%.*s",
+		 BATCH_NAME_BYTES - 1, open->executable);
+	process->cgroup_id = open->cgroup;
+	container_of_path(open->cgroup_name,
+			  strnlen(open->cgroup_name, BATCH_CGROUP_BYTES),
+			  &container);
+	set_container(process, &container);
 }
 
-void process_container(const char *cgroups, size_t length, char *id,
-		       size_t size)
-{
-	size_t i, digits = 0;
-
-	id[0] = '\0';
-	for (i = 0; i <= length; i++) {
-		if (i < length && is_hexadecimal(cgroups[i])) {
-			digits++;
-			continue;
-		}
-		if (digits == CONTAINER_DIGITS &&
-		    !ends_with(cgroups, i - digits, "conmon-"))
-			snprintf(id, size, "%.*s", CONTAINER_DIGITS,
-				 cgroups + (i - digits));
-		digits = 0;
-	}
-}
-
-static void read_container(uint32_t pid, char *id, size_t size)
+/* Of the hierarchies that /proc/PID/cgroup lists; false: none, or not read. */
+static bool read_container(uint32_t pid, struct container *container)
 {
 	char *text = malloc(CGROUP_BYTES_MAX);
 	ssize_t length;
+	bool found;
 
 	if (!text)
-		return;
+		return false;
 	length = read_proc(pid, "cgroup", text, CGROUP_BYTES_MAX);
-	if (length > 0)
-		process_container(text, length, id, size);
+	found = length > 0 && container_of_cgroups(text, length, container);
 	free(text);
+	return found;
+}
+
+/* The container: by the control group's path, else as /proc tells it. */
+static void find_container(const struct process_cache *cache,
+			   struct process *process)
+{
+	struct container container;
+	const char *path = process->cgroup;
+
+	if (container_of_path(path, strlen(path), &container) ||
+	    (!cgroups_are_all(cache->cgroups) &&
+	     read_container(process->pid, &container)) ||
+	    (!path[0] && read_container(process->pid, &container)))
+		set_container(process, &container);
 }
 
 /* What the user database calls a uid, asked once. */
@@ -231,42 +259,74 @@ static void cache_add(struct process_cache *cache, struct identity *identity)
 	free(oldest);
 }
 
+/* The path of its control group, and whether that tells the container. */
+static void identify_cgroup(struct process_cache *cache,
+			    struct process *process)
+{
+	struct container container;
+
+	if (!process->cgroup_id)
+		return;
+	copy_text(process->cgroup, sizeof(process->cgroup),
+		  cgroups_path(cache->cgroups, process->cgroup_id));
+	process->cgroup_tells =
+		process->cgroup[0] &&
+		(cgroups_are_all(cache->cgroups) ||
+		 container_of_path(process->cgroup, strlen(process->cgroup),
+				   &container));
+}
+
+/* What the kernel told is kept, unless its field may have cut it. */
+static void find_executable(struct process *process)
+{
+	size_t told = strlen(process->executable);
+
+	if (!told || told == BATCH_NAME_BYTES - 1)
+		read_executable(process->pid, process->executable,
+				sizeof(process->executable));
+}
+
 static void identify_remembered(struct process_cache *cache,
 				struct process *process)
 {
+	size_t told = strlen(process->executable);
 	struct identity_key key;
 	struct identity *identity;
 
 	memset(&key, 0, sizeof(key));
 	key.start_ns = process->start_ns;
+	key.cgroup_id = process->cgroup_id;
 	key.pid = process->pid;
 	memcpy(key.comm, process->comm, sizeof(key.comm));
 	HASH_FIND(hh, cache->identities, &key, sizeof(key), identity);
-	if (!identity) {
-		read_executable(process->pid, process->executable,
-				sizeof(process->executable));
-		read_container(process->pid, process->container,
-			       sizeof(process->container));
-		identity = calloc(1, sizeof(*identity));
-		if (!identity)
-			return;
-		identity->key = key;
-		memcpy(identity->executable, process->executable,
-		       sizeof(identity->executable));
-		memcpy(identity->container, process->container,
-		       sizeof(identity->container));
-		cache_add(cache, identity);
+	if (identity) {
+		if (!told || told == BATCH_NAME_BYTES - 1)
+			memcpy(process->executable, identity->executable,
+			       sizeof(process->executable));
+		set_container(process, &identity->container);
 		return;
 	}
-	memcpy(process->executable, identity->executable,
-	       sizeof(process->executable));
-	memcpy(process->container, identity->container,
-	       sizeof(process->container));
+	find_executable(process);
+	find_container(cache, process);
+	identity = calloc(1, sizeof(*identity));
+	if (!identity)
+		return;
+	identity->key = key;
+	memcpy(identity->executable, process->executable,
+	       sizeof(identity->executable));
+	memcpy(identity->container.id, process->container,
+	       sizeof(identity->container.id));
+	memcpy(identity->container.runtime, process->runtime,
+	       sizeof(identity->container.runtime));
+	memcpy(identity->container.pod, process->pod,
+	       sizeof(identity->container.pod));
+	cache_add(cache, identity);
 }
 
 /* Without the kernel's word of comm and uid: /proc's.  Is the uid known? */
 static bool identify_unknown(struct process *process)
 {
+	struct container container;
 	char path[64];
 	struct stat owner;
 	ssize_t length;
@@ -277,8 +337,8 @@ static bool identify_unknown(struct process *process)
 		process->comm[length - 1] = '\0';
 	read_executable(process->pid, process->executable,
 			sizeof(process->executable));
-	read_container(process->pid, process->container,
-		       sizeof(process->container));
+	if (read_container(process->pid, &container))
+		set_container(process, &container);
 	snprintf(path, sizeof(path), "/proc/%u", process->pid);
 	if (stat(path, &owner) < 0)
 		return false;
@@ -290,6 +350,7 @@ void process_identify(struct process_cache *cache, struct process *process)
 {
 	bool uid_known = process->start_ns != 0;
 
+	identify_cgroup(cache, process);
 	if (cache->initial_namespace && process->start_ns)
 		identify_remembered(cache, process);
 	else if (cache->initial_namespace)
@@ -317,6 +378,12 @@ static bool read_stat(uint32_t pid, char *state, long *threads,
 			     state, threads, start_ticks) == 3;
 }
 
+bool process_gone(const struct process_cache *cache, uint32_t pid)
+{
+	return cache->initial_namespace && pid && kill((pid_t)pid, 0) < 0 &&
+	       errno == ESRCH;
+}
+
 bool process_alive(const struct process_cache *cache, uint32_t pid,
 		   uint64_t start_ns)
 {
@@ -324,10 +391,10 @@ bool process_alive(const struct process_cache *cache, uint32_t pid,
 	long per_second = sysconf(_SC_CLK_TCK), threads;
 	char state;
 
+	if (process_gone(cache, pid))
+		return false;
 	if (!cache->initial_namespace || !pid || per_second <= 0)
 		return true;
-	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
-		return false;
 	if (!read_stat(pid, &state, &threads, &ticks))
 		return true;
 	/* A leader that ended before its threads is a zombie, not dead. */

@@ -26,14 +26,27 @@ struct process_cache *process_cache_new(size_t bound);
 void process_cache_free(struct process_cache *cache);
 
 /*
+ * process_told - fill in what the kernel told with the connection's first byte
+ *
+ * The name of the executable, the command line and the container, for a
+ * process that may be gone by now; process_identify() adds what is missing.
+ */
+void process_told(struct process *process, const struct batch_open *open);
+
+/*
  * process_identify - fill in executable, user and container of process->pid
  *
- * Remembered by pid, start_ns and comm (a process that runs another program
- * changes its comm); with start_ns 0, asked anew each time, comm and uid too.
+ * Remembered by pid, start_ns, comm and control group (a process that runs
+ * another program changes its comm); with start_ns 0, asked anew each time,
+ * comm and uid too.  The path of the control group comes from the kernel by
+ * its id, so that the container of a process that has gone is known.
  * A process that has gone keeps "".  Strings are terminated and cut to their
  * fields; their bytes are whatever the process chose: not to be trusted.
  */
 void process_identify(struct process_cache *cache, struct process *process);
+
+/* process_gone - is there no such pid any more?  The cheap half of the below. */
+bool process_gone(const struct process_cache *cache, uint32_t pid);
 
 /*
  * process_alive - is it running, and still the process that began then?
@@ -43,15 +56,5 @@ void process_identify(struct process_cache *cache, struct process *process);
  */
 bool process_alive(const struct process_cache *cache, uint32_t pid,
 		   uint64_t start_ns);
-
-/*
- * process_container - the container's id in the text of /proc/PID/cgroup
- *
- * The last word of 64 lower-case hexadecimal digits, as docker, containerd,
- * cri-o and podman name their control groups; not those of conmon, podman's
- * and cri-o's monitor outside the container.  "" when there is none.
- */
-void process_container(const char *cgroups, size_t length, char *id,
-		       size_t size);
 
 #endif

@@ -36,7 +36,8 @@ struct run {
 struct stream {
 	struct stream_pool *pool;
 	struct run *first, *last;
-	uint64_t next; /* offset of the first byte not yet taken */
+	uint64_t start; /* offset of its first byte */
+	uint64_t next;	/* offset of the first byte not yet taken */
 	uint64_t told;
 	uint64_t held; /* bytes in runs, of this stream */
 };
@@ -456,32 +457,57 @@ void stream_settle(struct stream *stream, bool final)
 {
 	struct run *run = stream->last, *previous;
 	uint64_t end = run ? run_end(run) : stream->next;
+	enum batch_loss reason = stream->pool->hole_loss;
 	bool old = final;
 
+	if (reason != LOSS_NONE && !final)
+		return;
+	if (reason == LOSS_NONE)
+		reason = LOSS_BUFFER_FULL;
 	if (final && end < stream->told)
-		stream_gap(stream, run, end, stream->told - end,
-			   LOSS_BUFFER_FULL);
+		stream_gap(stream, run, end, stream->told - end, reason);
 	for (run = stream->last; run; run = previous) {
 		previous = run->previous;
 		end = previous ? run_end(previous) : stream->next;
 		old = old || run->pass < stream->pool->pass;
 		if (old && end < run->offset)
 			stream_gap(stream, previous, end, run->offset - end,
-				   LOSS_BUFFER_FULL);
+				   reason);
 	}
+}
+
+bool stream_hole(const struct stream *stream, uint64_t *start, uint64_t *end)
+{
+	const struct run *run;
+
+	*start = stream->next;
+	for (run = stream->first; run; run = run->next) {
+		if (run->offset != *start) {
+			*end = run->offset;
+			return true;
+		}
+		*start = run_end(run);
+	}
+	return false;
 }
 
 bool stream_waits(const struct stream *stream)
 {
-	uint64_t end = stream->next;
-	const struct run *run;
+	uint64_t start, end;
 
-	for (run = stream->first; run; run = run->next) {
-		if (run->offset != end)
-			return true;
-		end = run_end(run);
-	}
-	return false;
+	return stream->pool->hole_loss == LOSS_NONE &&
+	       stream_hole(stream, &start, &end);
+}
+
+bool stream_begin(struct stream *stream, uint64_t offset)
+{
+	if (stream->next != stream->start ||
+	    (stream->first && stream->first->offset < offset))
+		return false;
+	stream->start = stream->next = offset;
+	if (stream->told < offset)
+		stream->told = offset;
+	return true;
 }
 
 uint64_t stream_told(const struct stream *stream)
@@ -542,6 +568,49 @@ enum stream_has stream_head(struct stream *stream, struct window *window,
 	window->marks = run->marks + run->first_mark;
 	window->mark_count = run->mark_count - run->first_mark;
 	window->mark_base = (size_t)run->offset;
+	return STREAM_BYTES;
+}
+
+/* The first of the run's marks that ends behind that offset. */
+static size_t run_mark_at(const struct run *run, uint64_t offset)
+{
+	size_t low = run->first_mark, high = run->mark_count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (run->marks[middle].end > (size_t)offset)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+enum stream_has stream_peek(const struct stream *stream, uint64_t offset,
+			    struct window *window, uint64_t *gap)
+{
+	const struct run *run;
+	uint64_t skipped;
+	size_t mark;
+
+	if (offset < stream->next)
+		offset = stream->next;
+	*window = (struct window){ .offset = offset };
+	*gap = 0;
+	run = stream_find(stream, offset);
+	if (!run || offset >= run_end(run))
+		return STREAM_NONE;
+	skipped = offset - run->offset;
+	if (run->lost) {
+		*gap = run->length - skipped;
+		return STREAM_GAP;
+	}
+	mark = run_mark_at(run, offset);
+	window->bytes = run->bytes + run->start + skipped;
+	window->length = run->length - skipped;
+	window->marks = run->marks + mark;
+	window->mark_count = run->mark_count - mark;
+	window->mark_base = (size_t)offset;
 	return STREAM_BYTES;
 }
 

@@ -59,6 +59,12 @@ struct stream_pool {
 	uint64_t bound_stream_bytes; /* of one stream's bytes not yet taken */
 	struct account *account;
 	uint64_t pass; /* the transport's pass, raised by the owner */
+	/*
+	 * Why holes were not filled.  LOSS_NONE: a transport lost them, and
+	 * stream_settle() judges by its passes.  Else only a final one does,
+	 * with that reason: the source knows more, and calls stream_lose().
+	 */
+	enum batch_loss hole_loss;
 	struct run *spare; /* emptied buffers, for the next stream with bytes */
 	unsigned spares;
 };
@@ -113,6 +119,21 @@ void stream_settle(struct stream *stream, bool final);
 /* Is there a hole that a later stream_settle() has to judge? */
 bool stream_waits(const struct stream *stream);
 
+/*
+ * stream_hole - the first hole: bytes [*start, *end) of which nothing is known
+ * though something behind them came; false: there is none.
+ */
+bool stream_hole(const struct stream *stream, uint64_t *start, uint64_t *end);
+
+/*
+ * stream_begin - the stream begins at that offset instead of 0
+ *
+ * For a source that begins in mid-stream and may yet see what came before;
+ * can be moved as long as nothing was taken.  False: something was, or the
+ * offset lies behind what has come.
+ */
+bool stream_begin(struct stream *stream, uint64_t offset);
+
 /* The end of the furthest byte that anything was said about. */
 uint64_t stream_told(const struct stream *stream);
 
@@ -123,6 +144,16 @@ uint64_t stream_told(const struct stream *stream);
  */
 enum stream_has stream_head(struct stream *stream, struct window *window,
 			    uint64_t *gap);
+
+/*
+ * stream_peek - what there is at an offset that was not taken yet
+ *
+ * As stream_head(), but nothing changes: a window ends where its run does, and
+ * may be longer than STREAM_WINDOW_MAX; of a gap window->offset is set, too.
+ * An offset taken already stands for the first that was not.
+ */
+enum stream_has stream_peek(const struct stream *stream, uint64_t offset,
+			    struct window *window, uint64_t *gap);
 
 /* After stream_head() gave a window: is a gap right behind its last byte? */
 bool stream_stops(const struct stream *stream);

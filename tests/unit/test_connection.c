@@ -527,42 +527,6 @@ START_TEST(who_we_are)
 }
 END_TEST
 
-#define DIGITS "0123456789abcdef0123456789abcdef" \
-	       "0123456789abcdef0123456789abcdef"
-#define OTHERS "ffffffffffffffffffffffffffffffff" \
-	       "ffffffffffffffffffffffffffffffff"
-
-START_TEST(container_ids)
-{
-	static const struct {
-		const char *cgroups, *id;
-	} cases[] = {
-		{ "", "" },
-		{ "0::/\n", "" },
-		{ "0::/user.slice/user-0.slice/session-1.scope\n", "" },
-		{ "0::/system.slice/docker-" DIGITS ".scope\n", DIGITS },
-		{ "12:pids:/docker/" DIGITS "\n0::/\n", DIGITS },
-		{ "0::/kubepods.slice/cri-containerd-" DIGITS ".scope",
-		  DIGITS },
-		{ "0::/kubepods/besteffort/pod0a1b/" DIGITS, DIGITS },
-		{ "0::/machine.slice/libpod-" DIGITS ".scope/container\n",
-		  DIGITS },
-		{ "0::/machine.slice/libpod-conmon-" DIGITS ".scope\n", "" },
-		{ "0::/docker/" OTHERS "/docker/" DIGITS "\n", DIGITS },
-		{ "0::/x/" DIGITS "0\n", "" },
-		{ "\377\001" DIGITS "\377", DIGITS },
-	};
-	char id[72];
-	size_t i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		process_container(cases[i].cgroups, strlen(cases[i].cgroups),
-				  id, sizeof(id));
-		ck_assert_str_eq(id, cases[i].id);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("connection");
@@ -588,7 +552,6 @@ int main(void)
 	tcase_add_test(tcase, the_end_of_the_capture);
 	tcase_add_test(tcase, dead_processes_are_dropped);
 	tcase_add_test(tcase, who_we_are);
-	tcase_add_test(tcase, container_ids);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -77,21 +77,51 @@ START_TEST(test_port)
 	ck_assert(filter_passes(filter, &record));
 	options.ports[1] = 51544;
 	ck_assert(filter_passes(filter, &record));
-	record.client = record.server = (struct endpoint){"", 0};
+	record.client = record.server = (struct endpoint){"", 0, 0};
 	ck_assert(!filter_passes(filter, &record));
 }
 END_TEST
 
 START_TEST(test_protocol)
 {
-	static const struct parser other = {.name = "other"};
-	static const struct parser mysql = {.name = "mysql"};
-
-	options.protocols[0] = &other;
-	options.protocol_count = 1;
+	options.shown[0] = "other";
+	options.shown_count = 1;
 	ck_assert(!filter_passes(filter, &record));
-	options.protocols[1] = &mysql;
-	options.protocol_count = 2;
+	exchange.application = "other";
+	ck_assert(filter_passes(filter, &record));
+	exchange.application = NULL;
+	options.shown[1] = "mysql";
+	options.shown_count = 2;
+	ck_assert(filter_passes(filter, &record));
+}
+END_TEST
+
+/* Of a capture file's processes; a live capture chose them before. */
+START_TEST(test_process)
+{
+	struct process process = {.pid = 7, .uid = 33, .comm = "web"};
+
+	record.process = &process;
+	options.pids[0] = 8;
+	options.pid_count = 1;
+	ck_assert(filter_passes(filter, &record));
+	options.read_file = "-";
+	ck_assert(!filter_passes(filter, &record));
+	options.pids[0] = 7;
+	ck_assert(filter_passes(filter, &record));
+	options.comms[0] = "we";
+	options.comm_count = 1;
+	ck_assert(!filter_passes(filter, &record));
+	options.comms[0] = "web";
+	options.uids[0] = 0;
+	options.uid_count = 1;
+	ck_assert(!filter_passes(filter, &record));
+	options.uids[0] = 33;
+	ck_assert(filter_passes(filter, &record));
+	/* A file that names no process has none of those. */
+	process = (struct process){.pid = 0};
+	ck_assert(!filter_passes(filter, &record));
+	options.pid_count = options.comm_count = options.uid_count = 0;
 	ck_assert(filter_passes(filter, &record));
 }
 END_TEST
@@ -129,8 +159,8 @@ END_TEST
 /* Bytes behind an address's end are of no account, nor is its IPv6 form. */
 START_TEST(test_mirrored_forms)
 {
-	struct endpoint client = {"::ffff:127.0.0.1", 51544};
-	struct endpoint server = {"127.0.0.1\0rubbish", 3306};
+	struct endpoint client = {"::ffff:127.0.0.1", 51544, 0};
+	struct endpoint server = {"127.0.0.1\0rubbish", 3306, 0};
 
 	filter_client_seen(filter, 1, &record.client, &server);
 	record.client = client;
@@ -140,7 +170,7 @@ END_TEST
 
 START_TEST(test_mirrored_unknown)
 {
-	record.client = (struct endpoint){"", 0};
+	record.client = (struct endpoint){"", 0, 0};
 	filter_client_seen(filter, 1, &record.client, &record.server);
 	ck_assert_int_eq(filter_clients(filter), 0);
 	ck_assert(!filter_mirrored(filter, &record));
@@ -149,7 +179,7 @@ END_TEST
 
 START_TEST(test_gone)
 {
-	struct endpoint other = {"127.0.0.1", 1};
+	struct endpoint other = {"127.0.0.1", 1, 0};
 
 	filter_client_seen(filter, 1, &record.client, &record.server);
 	filter_client_gone(filter, 1, &record.client, &record.server, NOW_NS);
@@ -185,7 +215,7 @@ END_TEST
 
 START_TEST(test_bound)
 {
-	struct endpoint client = {"10.0.0.1", 1};
+	struct endpoint client = {"10.0.0.1", 1, 0};
 	int i;
 
 	for (i = 0; i < FILTER_CLIENTS_MAX; i++) {
@@ -220,6 +250,7 @@ static Suite *suite(void)
 	tcase_add_test(cases, test_min_ms);
 	tcase_add_test(cases, test_port);
 	tcase_add_test(cases, test_protocol);
+	tcase_add_test(cases, test_process);
 	tcase_add_test(cases, test_mirrored);
 	tcase_add_test(cases, test_mirrored_server);
 	tcase_add_test(cases, test_mirrored_forms);

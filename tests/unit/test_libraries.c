@@ -17,15 +17,28 @@
 #include <unistd.h>
 
 #include "probes/libraries.h"
+#include "probes/seccomp.h"
 
 static const char system_library[] = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
 static struct library library;
 static char directory[64];
+static struct library_cache *cache; /* of the test that runs */
 
 static void make_directory(void)
 {
 	snprintf(directory, sizeof(directory), "/tmp/test_libraries.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
+}
+
+static void make_cache(void)
+{
+	cache = library_cache_new();
+	ck_assert_ptr_nonnull(cache);
+}
+
+static void free_cache(void)
+{
+	library_cache_free(cache);
 }
 
 static void remove_directory(void)
@@ -64,11 +77,15 @@ START_TEST(test_names)
 {
 	static const char *const match[] = {
 		"/usr/lib/x86_64-linux-gnu/libssl.so.3", "/a/libssl.so",
-		"/opt/x/libssl-1.1.so.1.1", "libssl3.so", NULL,
+		"/opt/x/libssl-1.1.so.1.1", "libssl3.so",
+		"/usr/lib/libgnutls.so.30", "/lib/libnspr4.so",
+		"/l/libmbedtls.so.14", "/l/libwolfssl.so.35", "/l/libs2n.so.1",
+		NULL,
 	};
 	static const char *const other[] = {
 		"/usr/lib/libcrypto.so.3", "/usr/lib/libssl.a", "/libssl.so/x",
-		"/usr/lib/xlibssl.so.3",   "",			NULL,
+		"/usr/lib/xlibssl.so.3",   "/usr/lib/libgnutlsxx.so.30",
+		"",			NULL,
 	};
 
 	for (unsigned i = 0; match[i]; i++)
@@ -94,6 +111,10 @@ START_TEST(test_system_library)
 		char text[48];
 		struct code code;
 
+		if (library_function_row(i)->kind != LIBRARY_OPENSSL) {
+			ck_assert(!probe->found);
+			continue;
+		}
 		ck_assert_msg(probe->found, "%s", library_function_name(i));
 		ck_assert_uint_lt(probe->file_offset, length - 16);
 		code.bytes = bytes + probe->file_offset;
@@ -358,6 +379,126 @@ START_TEST(test_corrupt)
 }
 END_TEST
 
+/* The other libraries, where this host has them. */
+START_TEST(test_other_libraries)
+{
+	static const struct {
+		const char *name;
+		enum library_kind kind;
+	} others[] = {
+		{"libgnutls.so.30", LIBRARY_GNUTLS},
+		{"libnspr4.so", LIBRARY_NSS},
+		{"libmbedtls.so.14", LIBRARY_MBEDTLS},
+		{"libwolfssl.so.35", LIBRARY_WOLFSSL},
+	};
+	char path[128];
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		snprintf(path, sizeof(path), "/usr/lib/x86_64-linux-gnu/%s",
+			 others[i].name);
+		if (access(path, R_OK)) {
+			printf("# skipped: no %s\n", path);
+			continue;
+		}
+		ck_assert_int_eq(library_read(path, true, &library), 0);
+		for (unsigned j = 0; j < FUNCTIONS; j++)
+			ck_assert_msg(library.probes[j].found ==
+					      (library_function_row(j)->kind ==
+					       others[i].kind),
+				      "%s in %s", library_function_name(j),
+				      path);
+	}
+}
+END_TEST
+
+/* A library with one of the two functions needed is none. */
+START_TEST(test_half_a_library)
+{
+	struct tiny tiny;
+
+	make_tiny(&tiny);
+	memcpy(tiny.strings, "\0PR_Read", 9);
+	ck_assert_int_eq(read_tiny(&tiny), -ENOENT);
+}
+END_TEST
+
+START_TEST(test_boringssl)
+{
+	struct tiny tiny;
+
+	make_tiny(&tiny);
+	ck_assert_int_eq(read_tiny(&tiny), 0);
+	ck_assert(!library.boringssl);
+	ck_assert_str_eq(library_function_entry(&library, FUNCTION_READ),
+			 "on_read");
+	library.boringssl = true;
+	ck_assert_str_eq(library_function_entry(&library, FUNCTION_READ),
+			 "on_read_boring");
+	ck_assert_str_eq(library_function_entry(&library, FUNCTION_WRITE),
+			 "on_write_boring");
+	ck_assert_str_eq(library_function_entry(&library, GNUTLS_RECV),
+			 "on_read_gnutls");
+}
+END_TEST
+
+/* A file of the least size, whose tables name `name`. */
+static enum linked look_at(const char *name, bool debugger_s, size_t size,
+			   const char *constant)
+{
+	static uint8_t bytes[2 << 20];
+	struct tiny *tiny = (void *)bytes;
+	enum linked linked;
+	char path[128];
+
+	memset(bytes, 0, sizeof(bytes));
+	make_tiny(tiny);
+	memset(tiny->strings, 0, sizeof(tiny->strings));
+	memcpy(tiny->strings + 1, name, strlen(name));
+	if (debugger_s)
+		tiny->sections[1].sh_type = SHT_SYMTAB;
+	/* What .symtab would be is .rodata at the file's end. */
+	if (constant) {
+		tiny->sections[1].sh_type = SHT_PROGBITS;
+		tiny->sections[1].sh_flags = SHF_ALLOC;
+		tiny->sections[1].sh_offset = sizeof(*tiny);
+		tiny->sections[1].sh_size = size - sizeof(*tiny);
+		memcpy(bytes + size - 1 - strlen(constant), constant,
+		       strlen(constant));
+	}
+	make_directory();
+	snprintf(path, sizeof(path), "%s/program", directory);
+	write_file(path, bytes, size);
+	linked = linked_look(path);
+	unlink(path);
+	remove_directory();
+	return linked;
+}
+
+START_TEST(test_linked)
+{
+	const size_t small = 200 << 10, large = sizeof(uint8_t[2 << 20]);
+
+	ck_assert_int_eq(look_at("SSL_read", false, small, NULL),
+			 LINKED_SYMBOLS);
+	ck_assert_int_eq(look_at("SSL_read", true, small, NULL),
+			 LINKED_SYMBOLS);
+	ck_assert_int_eq(look_at("wolfSSL_read", false, small, NULL),
+			 LINKED_SYMBOLS);
+	ck_assert_int_eq(look_at("SSL_readahead", false, small, NULL),
+			 LINKED_NONE);
+	ck_assert_int_eq(look_at("SSL_read", false, 4096, NULL), LINKED_NONE);
+	ck_assert_int_eq(look_at("", false, large, "../ssl/ssl_lib.c"),
+			 LINKED_STRIPPED);
+	ck_assert_int_eq(look_at("", false, small, "../ssl/ssl_lib.c"),
+			 LINKED_NONE);
+	ck_assert_int_eq(look_at("", false, large, "ssl/other.c"),
+			 LINKED_NONE);
+	ck_assert_int_eq(linked_look("/nonexistent"), LINKED_NONE);
+	ck_assert_int_eq(linked_look("/tmp"), LINKED_NONE);
+	ck_assert_int_eq(linked_look("/dev/zero"), LINKED_NONE);
+}
+END_TEST
+
 struct search {
 	const char *path; /* to look for; NULL: none */
 	unsigned times;
@@ -396,13 +537,13 @@ START_TEST(test_scan_installed)
 	if (stat(system_library, &status))
 		return;
 	searched.library.inode = status.st_ino;
-	ck_assert_int_eq(library_scan_process(getpid(), search_inode,
+	ck_assert_int_eq(library_scan_process(cache, getpid(), search_inode,
 					      &searched), 0);
 	ck_assert_uint_eq(searched.times, 0);
-	ck_assert_int_eq(library_scan_installed(search_inode, &searched), 0);
+	ck_assert_int_eq(library_scan_installed(cache, search_inode, &searched), 0);
 	ck_assert_uint_ge(searched.times, 1);
 	searched.times = 0;
-	library_scan_process(getpid(), search_inode, &searched);
+	library_scan_process(cache, getpid(), search_inode, &searched);
 	ck_assert_uint_eq(searched.times, 0);
 }
 END_TEST
@@ -428,7 +569,7 @@ START_TEST(test_scan)
 	ck_assert_msg(handle != NULL, "%s", dlerror());
 
 	searched.path = path;
-	ck_assert_int_eq(library_scan_process(getpid(), search, &searched), 0);
+	ck_assert_int_eq(library_scan_process(cache, getpid(), search, &searched), 0);
 	ck_assert_uint_eq(searched.times, 1);
 	ck_assert_uint_eq(searched.library.device, status.st_dev);
 	ck_assert_uint_eq(searched.library.inode, status.st_ino);
@@ -442,14 +583,14 @@ START_TEST(test_scan)
 	ck_assert_uint_eq(searched.library.inode, status.st_ino);
 
 	searched.times = searched.calls = 0;
-	ck_assert_int_gt(library_scan_all(search, &searched), 0);
+	ck_assert_int_gt(library_scan_all(cache, search, &searched), 0);
 	ck_assert_uint_eq(searched.times, 1);
 	searched.answer = -1;
 	searched.calls = 0;
-	ck_assert_int_eq(library_scan_process(getpid(), search, &searched), 0);
+	ck_assert_int_eq(library_scan_process(cache, getpid(), search, &searched), 0);
 	ck_assert_uint_eq(searched.calls, 1);
 	searched.calls = 0;
-	library_scan_all(search, &searched);
+	library_scan_all(cache, search, &searched);
 	ck_assert_uint_eq(searched.calls, 1);
 	dlclose(handle);
 	unlink(path);
@@ -485,7 +626,7 @@ START_TEST(test_scan_replaced)
 	write_file(path, "another", 7);
 
 	searched.path = path;
-	ck_assert_int_eq(library_scan_process(getpid(), search, &searched), 0);
+	ck_assert_int_eq(library_scan_process(cache, getpid(), search, &searched), 0);
 	ck_assert_uint_eq(searched.times, 1);
 	ck_assert_ptr_nonnull(strstr(searched.library.opened, "/map_files/"));
 	ck_assert_int_eq(stat(searched.library.opened, &opened), 0);
@@ -526,7 +667,7 @@ START_TEST(test_scan_covered)
 		printf("# skipped: mounting: %s\n", strerror(errno));
 	} else {
 		searched.path = path;
-		ck_assert_int_eq(library_scan_process(getpid(), search,
+		ck_assert_int_eq(library_scan_process(cache, getpid(), search,
 						      &searched),
 				 0);
 		ck_assert_uint_eq(searched.times, 1);
@@ -550,9 +691,32 @@ START_TEST(test_scan_gone)
 	if (!child)
 		_exit(0);
 	ck_assert_int_eq(waitpid(child, NULL, 0), child);
-	ck_assert_int_eq(library_scan_process(child, search, &searched),
+	ck_assert_int_eq(library_scan_process(cache, child, search, &searched),
 			 -ESRCH);
 	ck_assert_uint_eq(searched.calls, 0);
+}
+END_TEST
+
+START_TEST(test_seccomp)
+{
+	static const char filtered[] = "Name:\tx\nSeccomp:\t2\n"
+				       "Seccomp_filters:\t1\n";
+	static const char unfiltered[] = "Name:\tx\nSeccomp:\t0\n"
+				    "Seccomp_filters:\t2\n";
+	static const char old[] = "Name:\tSeccomp: 2\nPid:\t2\n";
+	char path[128];
+
+	make_directory();
+	snprintf(path, sizeof(path), "%s/status", directory);
+	write_file(path, filtered, sizeof(filtered) - 1);
+	ck_assert(seccomp_has_filter(path));
+	write_file(path, unfiltered, sizeof(unfiltered) - 1);
+	ck_assert(!seccomp_has_filter(path));
+	write_file(path, old, sizeof(old) - 1);
+	ck_assert(!seccomp_has_filter(path));
+	unlink(path);
+	ck_assert(!seccomp_has_filter(path));
+	remove_directory();
 }
 END_TEST
 
@@ -564,6 +728,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, make_cache, free_cache);
 	tcase_add_test(tcase, test_names);
 	tcase_add_test(tcase, test_system_library);
 	tcase_add_test(tcase, test_not_a_library);
@@ -572,6 +737,11 @@ int main(void)
 	tcase_add_test(tcase, test_tiny_corrupt);
 	tcase_add_test(tcase, test_truncated);
 	tcase_add_test(tcase, test_corrupt);
+	tcase_add_test(tcase, test_other_libraries);
+	tcase_add_test(tcase, test_half_a_library);
+	tcase_add_test(tcase, test_boringssl);
+	tcase_add_test(tcase, test_linked);
+	tcase_add_test(tcase, test_seccomp);
 	tcase_add_test(tcase, test_scan_installed);
 	tcase_add_test(tcase, test_scan);
 	tcase_add_test(tcase, test_scan_replaced);

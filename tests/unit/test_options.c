@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "parsers/http.h"
 
 #define ARGUMENTS_MAX 16
 
@@ -51,7 +52,8 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(options.transport, TRANSPORT_AUTO);
 	ck_assert(options.accumulate && options.placement);
 	ck_assert_ptr_null(options.kernel_headers);
-	ck_assert(!options.doctor);
+	ck_assert(!options.doctor && !options.no_records);
+	ck_assert_ptr_null(options.read_file);
 }
 END_TEST
 
@@ -80,6 +82,61 @@ START_TEST(test_lists)
 	ck_assert_uint_eq(options.ports[1], 65535);
 	ck_assert_uint_eq(options.protocol_count, 1);
 	ck_assert_ptr_eq(options.protocols[0], &mysql_parser);
+	ck_assert_uint_eq(options.shown_count, 1);
+	ck_assert_str_eq(options.shown[0], "mysql");
+	parse("-P mysql,mysql");
+	ck_assert_uint_eq(options.protocol_count, 1);
+}
+END_TEST
+
+static bool is_enabled(const struct parser *parser)
+{
+	unsigned i;
+
+	for (i = 0; i < options.protocol_count; i++)
+		if (options.protocols[i] == parser)
+			return true;
+	return false;
+}
+
+/* Of all names that -P knows, parsers are what runs, once each. */
+START_TEST(test_protocols)
+{
+	const struct parser *http = parser_find("http");
+	const struct http_application *const *application;
+	char line[64];
+
+	if (http) {
+		parse("-P http");
+		ck_assert_ptr_eq(options.protocols[0], http);
+		ck_assert_str_eq(options.shown[0], "http");
+		ck_assert_uint_eq(options.protocol_count,
+				  parser_find("http2") ? 2 : 1);
+	}
+	if (parser_find("http2")) {
+		parse("-P http2");
+		ck_assert_uint_eq(options.protocol_count, 1);
+		ck_assert_str_eq(options.shown[0], "http");
+	}
+	for (application = http_applications; *application; application++) {
+		snprintf(line, sizeof(line), "-P %s", (*application)->name);
+		parse(line);
+		ck_assert(is_enabled(http));
+		ck_assert_uint_eq(options.shown_count, 1);
+		ck_assert_str_eq(options.shown[0], (*application)->name);
+	}
+}
+END_TEST
+
+/* Of a file, processes need not be there. */
+START_TEST(test_file)
+{
+	parse("-r - -p 99999999 --no-records");
+	ck_assert_str_eq(options.read_file, "-");
+	ck_assert_uint_eq(options.pids[0], 99999999);
+	ck_assert(options.no_records);
+	parse("-p 99999999 --read=dump.pcap");
+	ck_assert_str_eq(options.read_file, "dump.pcap");
 }
 END_TEST
 
@@ -146,6 +203,8 @@ static const char *const mistakes[] = {
 	"--port 0",
 	"--port 65536",
 	"--port 0x50",
+	"-r",
+	"--read=",
 	"-P nosuch",
 	"-P MySQL,",
 	"-d 0",
@@ -214,7 +273,7 @@ END_TEST
 START_TEST(test_help)
 {
 	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stdout));
-	parse(_i ? "--version" : "-h");
+	parse(_i == 0 ? "-h" : _i == 1 ? "--version" : "-P help");
 	exit(1);
 }
 END_TEST
@@ -226,13 +285,15 @@ static Suite *suite(void)
 
 	tcase_add_test(cases, test_defaults);
 	tcase_add_test(cases, test_lists);
+	tcase_add_test(cases, test_protocols);
+	tcase_add_test(cases, test_file);
 	tcase_add_test(cases, test_switches);
 	tcase_add_test(cases, test_sizes);
 	tcase_add_test(cases, test_comm_longest);
 	tcase_add_loop_exit_test(cases, test_mistake, 2, 0,
 				 sizeof(mistakes) / sizeof(mistakes[0]));
 	tcase_add_exit_test(cases, test_list_bound, 2);
-	tcase_add_loop_exit_test(cases, test_help, 0, 0, 2);
+	tcase_add_loop_exit_test(cases, test_help, 0, 0, 3);
 	suite_add_tcase(all, cases);
 	return all;
 }

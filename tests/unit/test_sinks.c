@@ -57,8 +57,8 @@ static void setup(void)
 		.process = &process,
 		.tls = "openssl",
 		.role = ROLE_CLIENT,
-		.client = {"127.0.0.1", 51544},
-		.server = {"127.0.0.1", 3306},
+		.client = {"127.0.0.1", 51544, 0},
+		.server = {"127.0.0.1", 3306, 0},
 		.exchange = &exchange,
 		/* 2026-11-22T10:02:03.114502Z */
 		.timestamp_ns = 1795341723114502000,
@@ -137,22 +137,22 @@ START_TEST(test_table_peers)
 		const char *peer;
 	} cases[] = {
 		{ROLE_CLIENT,
-		 {"1.2.3.4", 5},
-		 {"::1", 3306},
+		 {"1.2.3.4", 5, 0},
+		 {"::1", 3306, 0},
 		 " [::1]:3306      1.21"},
 		{ROLE_SERVER,
-		 {"10.0.0.1", 5},
-		 {"::1", 3306},
+		 {"10.0.0.1", 5, 0},
+		 {"::1", 3306, 0},
 		 " <10.0.0.1:5     1.21"},
 		{ROLE_SERVER,
-		 {"2001:db8::7", 50123},
-		 {"::1", 3306},
+		 {"2001:db8::7", 50123, 0},
+		 {"::1", 3306, 0},
 		 " <[2001:db8::7]:50123 1.21 50 "},
 		{ROLE_CLIENT,
-		 {"", 0},
-		 {"/run/my:sql.sock", 0},
+		 {"", 0, 0},
+		 {"/run/my:sql.sock", 0, 0},
 		 " /run/my:sql.sock 1.21 "},
-		{ROLE_SERVER, {"", 0}, {"", 0}, " <-              1.21"},
+		{ROLE_SERVER, {"", 0, 0}, {"", 0, 0}, " <-              1.21"},
 	};
 	size_t i;
 
@@ -810,7 +810,8 @@ START_TEST(test_json_summary)
 		"\"capture.fragments_direct\":3,"
 		"\"capture.exchanges_mirrored\":2,\"capture.bytes_mirrored\":7,"
 		"\"capture.bytes_unparsed\":6,\"capture.peeked_bytes\":5,"
-		"\"capture.calls_unknown\":1,\"capture.records_bad\":8,"
+		"\"capture.calls_unknown\":1,\"capture.calls_foreign\":0,"
+		"\"capture.io_uring_processes\":0,\"capture.records_bad\":8,"
 		"\"capture.parser_errors\":1,"
 		"\"capture.memory_peak_bytes\":7,"
 		"\"capture.resident_peak_bytes\":8388608,"

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tls.bpf.c - a call of a TLS library, from its entry to its return.
+ *
+ * A TLS call is seen at its entry (arguments) and at its return (bytes).
+ * Between the two, the arguments wait in the thread's slot of `calls`: kept
+ * from one call to the next, so that a call costs look-ups and no update; a
+ * slot has two frames, for TLS inside TLS.  A frame is told by its stack
+ * pointer: one that the stack has grown back over is stale.  The system call
+ * nested in a TLS call gives the socket.
+ *
+ * Loaded on 6.1, 6.12 and 6.18; the perf-buffer variant is held to what 4.18
+ * accepts by tests/unit/test_program.c.
+ */
+
+struct frame {
+	u64 sp; /* at the function's entry; 0: no call */
+	u64 object;
+	u64 from;
+	u64 moved_at; /* address of the byte count; 0: the return value is it */
+	u64 entry_ns;
+	u32 direction; /* enum batch_direction, or FRAME_UNCORK */
+	u32 tls;       /* enum batch_tls */
+};
+
+#define FRAME_UNCORK 2
+
+struct call {
+	struct frame frames[2];
+	s32 fd; /* of the last system call in this TLS call; -1: none */
+	s32 near_fd; /* of the thread's last TLS record elsewhere; -1: none */
+	u64 left;    /* stack pointer at the last return, until an entry */
+};
+
+BPF_TABLE("lru_hash", u64, struct call, calls, MAX_THREADS);
+BPF_ARRAY(blank_call, struct call, 1); /* zeroes: never written */
+
+/*
+ * connection_of - the accumulator of a call's TLS object; NULL: the map is full
+ * @fd: of its socket; -1: not known
+ * @state: ACCUMULATOR_INFERRED when that is a guess
+ *
+ * A TLS object that is on another socket now is another connection, and so is
+ * one at the same address in the program that the process runs now.
+ */
+static __always_inline struct connection_value *
+connection_of(void *ctx, struct counters *count, struct accumulator_key *key,
+	      s32 fd, u32 state, u8 tls)
+{
+	struct connection_value *value = connections.lookup(key);
+	int over = value && value->head.exec_id != exec_id();
+	u64 socket = 0;
+
+	if (value && !over && !(value->head.state & ACCUMULATOR_CLOSED) &&
+	    (fd < 0 || fd == value->head.fd))
+		return value;
+	if (fd >= 0)
+		socket = socket_inode(fd);
+	if (!socket)
+		fd = -1;
+	if (value && socket && value->head.socket &&
+	    value->head.socket != socket)
+		over = 1;
+	if (value && (value->head.state & ACCUMULATOR_CLOSED ||
+		      (over && value->head.state & ACCUMULATOR_MUTED))) {
+		forget(count, value, key);
+	} else if (over) {
+		retire(ctx, count, value, key, 1);
+	} else if (value) {
+		if (socket) {
+			value->head.fd = fd;
+			value->head.socket = socket;
+			value->head.state &= ~(ACCUMULATOR_OPENED |
+					       ACCUMULATOR_INFERRED);
+			value->head.state |= state;
+		}
+		return value;
+	}
+	value = establish(key, fd, socket, tls);
+	if (value)
+		value->head.state |= state;
+	return value;
+}
+
+/*
+ * socket_of - the socket of a TLS call; -1: none is known
+ *
+ * The system call nested in it tells for sure.  An application that moves the
+ * records itself, through a memory BIO, has none: it reads a record off a
+ * socket and then decrypts it, so a reading call's socket is the one that the
+ * thread last moved a TLS record on.  That is a guess, and is told as one.
+ */
+static __always_inline s32 socket_of(struct call *call,
+				     struct accumulator_key *key,
+				     u32 direction, u32 *state)
+{
+	struct connection_value *value;
+	s32 fd = call->fd;
+
+	if (fd >= 0 || direction != BATCH_IN || call->near_fd < 0)
+		return fd;
+	value = connections.lookup(key);
+	if (!value || value->head.fd < 0) {
+		fd = call->near_fd;
+		*state = ACCUMULATOR_INFERRED;
+	}
+	call->near_fd = -1;
+	return fd;
+}
+
+/*
+ * admit - do the bytes of a TLS call go to user space?  It knows whose they
+ * are then, as far as a scratch was at hand.
+ */
+static __always_inline int admit(void *ctx, struct counters *count,
+				 struct connection_value *value,
+				 struct accumulator_key *key)
+{
+	u8 *asked;
+
+	if (value ? value->head.state & ACCUMULATOR_MUTED : !wanted(key->tgid))
+		return 0;
+	asked = ignored.lookup(key);
+	if (asked) {
+		ignored.delete(key);
+		if (value && !hush(ctx, count, value))
+			return 0;
+	}
+	introduce(ctx, count, value, key);
+	return 1;
+}
+
+/*
+ * capture - a TLS call has moved bytes: to the connection of its object
+ * @in_kernel: they never were in the process's memory
+ */
+static __always_inline void capture(struct pt_regs *ctx, struct call *call,
+				    struct counters *count,
+				    struct accumulator_key *key,
+				    struct fragment *f, u8 tls, int in_kernel)
+{
+	u32 state = 0;
+	s32 fd = socket_of(call, key, f->direction, &state);
+	struct connection_value *value =
+		connection_of(ctx, count, key, fd, state, tls);
+
+	if (!admit(ctx, count, value, key))
+		return;
+	if (in_kernel) {
+		if (value)
+			gap_kernel(ctx, count, value, f);
+		return;
+	}
+	deliver(ctx, CONTEXT_UPROBE, count, value, key, f,
+		key->tgid << 32 | f->tid);
+}
+
+/* Tail-called: a large fragment of a TLS call. */
+int send_large(struct pt_regs *ctx)
+{
+	return send_more(ctx, CONTEXT_UPROBE);
+}
+
+/* enter_at - a TLS call begins: keep its arguments until it returns */
+static __always_inline int enter_at(struct pt_regs *ctx, u32 direction,
+				    u64 from, u64 moved_at, u32 tls)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u64 sp = PT_REGS_SP(ctx);
+	u32 zero = 0;
+	struct call *call;
+	struct frame *frame;
+
+	if (id >> 32 == OWN_TGID)
+		return 0;
+	call = calls.lookup(&id);
+	if (!call) {
+		call = blank_call.lookup(&zero);
+		if (!call)
+			return 0;
+		calls.update(&id, call);
+		call = calls.lookup(&id);
+		if (!call)
+			return 0;
+		call->near_fd = -1;
+	}
+	frame = &call->frames[0];
+	if (frame->sp > sp)
+		frame = &call->frames[1];
+	else
+		call->fd = -1;
+	frame->sp = sp;
+	frame->object = PT_REGS_PARM1(ctx);
+	frame->from = from;
+	frame->moved_at = moved_at;
+	frame->direction = direction;
+	frame->tls = tls;
+	call->left = 0;
+	if (direction == BATCH_OUT)
+		frame->entry_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* enter - the same of a function whose second argument is the buffer */
+static __always_inline int enter(struct pt_regs *ctx, u32 direction,
+				 u64 moved_at, u32 tls)
+{
+	return enter_at(ctx, direction, PT_REGS_PARM2(ctx), moved_at, tls);
+}
+
+/* What the value that a TLS function returns says. */
+enum result {
+	RESULT_COUNT,	 /* the bytes moved, or at most 0 */
+	RESULT_EXTENDED, /* 1: it moved what *moved_at says */
+	RESULT_LAYER,	 /* bytes; but no call of TLS unless its entry said so */
+	RESULT_PACKET,	 /* bytes, in a packet of the library's own */
+	RESULT_KERNEL	 /* bytes that the process has never had */
+};
+
+/* The beginning of GnuTLS's packet: a buffer in one of its lists. */
+struct packet {
+	u64 next;
+	u64 previous;
+	u64 mark; /* bytes of data that are not the application's */
+	u64 data;
+	u32 size;
+	u32 padding;
+};
+
+/*
+ * packet_bytes - where the bytes of a packet are; 0: it is not as expected
+ *
+ * Its layout is GnuTLS's own matter; this one is 3.7's.  Where the size does
+ * not agree with what the function returned, it is another.
+ */
+static __always_inline u64 packet_bytes(u64 pointer, u64 length)
+{
+	struct packet packet = {};
+	u64 at = 0;
+
+	bpf_probe_read_user(&at, sizeof(at), (void *)pointer);
+	if (bpf_probe_read_user(&packet, sizeof(packet), (void *)at) ||
+	    packet.size - packet.mark != length)
+		return 0;
+	return packet.data + packet.mark;
+}
+
+/* moved - the bytes that a call moved; 0: none, or not known (counted) */
+static __always_inline u64 moved(struct counters *count, u64 moved_at,
+				 int result)
+{
+	u64 bytes = 0;
+
+	if (result <= 0)
+		return 0;
+	if (!moved_at)
+		return (u32)result;
+	if (bpf_probe_read_user(&bytes, sizeof(bytes), (void *)moved_at) ||
+	    bytes >> 40) {
+		tally(&count->unknown, 1);
+		return 0;
+	}
+	return bytes;
+}
+
+/*
+ * close_frame - the frame of the call that returns at `sp`; NULL: none
+ *
+ * A wrapper of the same call must not count it again: its frame loses the
+ * object.  So must not what is given to a corked object when it is uncorked.
+ */
+static __always_inline struct frame *close_frame(struct call *call, u64 sp)
+{
+	struct frame *frame = &call->frames[0], *outer = frame;
+
+	/* The return popped the return address: sp is 8 above the entry's. */
+	if (sp - frame->sp > 8) {
+		frame = &call->frames[1];
+		if (sp - frame->sp > 8)
+			return NULL;
+		if (outer->object == frame->object) {
+			if (outer->direction == FRAME_UNCORK)
+				frame->object = 0;
+			else if (outer->direction == frame->direction)
+				outer->object = 0;
+		}
+	}
+	frame->sp = 0;
+	call->left = sp;
+	return frame;
+}
+
+/* leave_unseen - a call returns whose entry was not seen, or is forgotten */
+static __always_inline void leave_unseen(struct counters *count, int result,
+					 enum result kind)
+{
+	if (result <= 0 || kind == RESULT_LAYER)
+		return;
+	/* How much it moved is known where the result says it. */
+	if (kind == RESULT_EXTENDED) {
+		tally(&count->unknown, 1);
+		return;
+	}
+	tally(&count->fragments, 1);
+	tally(&count->bytes_seen, (u32)result);
+	tally(&count->lost[LOSS_NO_ENTRY], (u32)result);
+	tally(&count->hidden[LOSS_NO_ENTRY], (u32)result);
+}
+
+/* leave - a TLS call returns: what it moved is captured */
+static __always_inline int leave(struct pt_regs *ctx, enum result kind)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u64 sp = PT_REGS_SP(ctx);
+	u32 zero = 0;
+	int result = PT_REGS_RC(ctx);
+	struct call *call = calls.lookup(&id);
+	struct counters *count = counts.lookup(&zero);
+	struct accumulator_key key = {};
+	struct fragment f = {};
+	struct frame *frame = NULL;
+
+	if (!count || id >> 32 == OWN_TGID)
+		return 0;
+	if (call) {
+		/* One that jumped to the call that has just returned here. */
+		if (call->left == sp)
+			return 0;
+		frame = close_frame(call, sp);
+	}
+	if (!frame) {
+		leave_unseen(count, result, kind);
+		return 0;
+	}
+	key.object = frame->object;
+	if (!key.object)
+		return 0;
+	f.length = moved(count, frame->moved_at, result);
+	if (!f.length)
+		return 0;
+	f.from = frame->from;
+	if (kind == RESULT_PACKET)
+		f.from = packet_bytes(f.from, f.length);
+	f.last_ns = bpf_ktime_get_ns();
+	f.direction = frame->direction;
+	f.first_ns = f.direction == BATCH_OUT ? frame->entry_ns : f.last_ns;
+	f.tid = id;
+	key.tgid = id >> 32;
+	capture(ctx, call, count, &key, &f, frame->tls, kind == RESULT_KERNEL);
+	return 0;
+}
+
+/* end_object - a TLS object's connection is over */
+static __always_inline int end_object(struct pt_regs *ctx, u64 object)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u32 zero = 0;
+	struct counters *count = counts.lookup(&zero);
+	struct accumulator_key key = {};
+	struct connection_value *value;
+
+	key.object = object;
+	key.tgid = id >> 32;
+	value = connections.lookup(&key);
+	if (!value || !count)
+		return 0;
+	if (value->head.state & ACCUMULATOR_MUTED)
+		connections.delete(&key);
+	else if (!(value->head.state & ACCUMULATOR_CLOSED))
+		retire(ctx, count, value, &key, 0);
+	return 0;
+}
+
+/* SSL_free, SSL_clear: the object's connection is over. */
+int on_end(struct pt_regs *ctx)
+{
+	return end_object(ctx, PT_REGS_PARM1(ctx));
+}
+
+/*
+ * SSL_shutdown: nothing is written any more, but may still be read; what
+ * comes after it on another socket is another connection.
+ */
+int on_shutdown(struct pt_regs *ctx)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u32 zero = 0;
+	struct counters *count = counts.lookup(&zero);
+	struct accumulator_key key = {};
+	struct connection_value *value;
+
+	key.object = PT_REGS_PARM1(ctx);
+	key.tgid = id >> 32;
+	value = connections.lookup(&key);
+	if (!value || !count || value->head.state & ACCUMULATOR_MUTED)
+		return 0;
+	value->head.version++;
+	if (value->head.header.length)
+		flush(ctx, count, value);
+	value->head.fd = -1;
+	value->head.version++;
+	return 0;
+}
+
+/* tell_file - a file that is run now: told of, unless it has been judged */
+static __always_inline void tell_file(void *ctx, struct counters *count,
+				      struct file *file, u32 tgid)
+{
+	struct {
+		struct batch header;
+		struct batch_library library;
+	} record = {};
+	struct inode *inode = NULL;
+	struct super_block *super = NULL;
+
+	bpf_probe_read_kernel(&inode, sizeof(inode), &file->f_inode);
+	bpf_probe_read_kernel(&super, sizeof(super), &inode->i_sb);
+	bpf_probe_read_kernel(&record.library.device, 4, &super->s_dev);
+	bpf_probe_read_kernel(&record.library.inode, 8, &inode->i_ino);
+	bpf_probe_read_kernel(&record.library.size, 8, &inode->i_size);
+	bpf_probe_read_kernel(&record.library.generation, 4,
+			      &inode->i_generation);
+	if (!record.library.inode || judged.lookup(&record.library))
+		return;
+	record.header.version = BATCH_VERSION;
+	record.header.kind = BATCH_LIBRARY;
+	record.header.length = sizeof(record.library);
+	record.header.tgid = tgid;
+	if (send_record(ctx, count, &record, sizeof(record)))
+		tally(&count->notices_lost, 1);
+}
+
+/* tell_program - the same of the file that execve has begun to run */
+static __always_inline void tell_program(void *ctx, struct counters *count,
+					 u32 tgid)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mm_struct *mm = NULL;
+	struct file *file = NULL;
+
+	bpf_probe_read_kernel(&mm, sizeof(mm), &task->mm);
+	bpf_probe_read_kernel(&file, sizeof(file), &mm->exe_file);
+	tell_file(ctx, count, file, tgid);
+}
+
+/* mmap: a file mapped executable */
+int on_mmap(struct system_call *ctx)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
+	struct counters *count = counts.lookup(&zero);
+
+	if (!(ctx->arguments[2] & 4) || (s32)ctx->arguments[4] < 0 ||
+	    tgid == OWN_TGID || !count) /* 4: PROT_EXEC */
+		return 0;
+	tell_file(ctx, count, open_file(ctx->arguments[4]), tgid);
+	return 0;
+}
