@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "probes/batch.h"
+#include "probes/links.h"
 
 #define MACROS_MAX	    40
 #define FUNCTIONS_MAX	    64
@@ -44,9 +45,9 @@ extern const struct embedded {
 struct program {
 	void *module;
 	int fds[FUNCTIONS_MAX];
-	int *events; /* perf events of attached probes */
+	int *events; /* perf events and links of attached probes */
 	size_t event_count, event_room;
-	int raw; /* link of the attached raw tracepoint; -1: none */
+	bool links; /* uprobes are attached by links */
 };
 
 struct macros {
@@ -228,7 +229,6 @@ struct program *program_compile(const struct options *options,
 	}
 	for (i = 0; i < FUNCTIONS_MAX; i++)
 		program->fds[i] = -1;
-	program->raw = -1;
 out:
 	free(text);
 	if (program && !program->module) {
@@ -286,26 +286,36 @@ static enum bpf_prog_type type_of(const char *name)
 	return BPF_PROG_TYPE_KPROBE;
 }
 
-static int load_function(struct program *program, const char *name, char **log)
+/* One attempt; the verifier's words go to `log`, NULL: none are wanted. */
+static int load_once(struct program *program, const char *name, char *log)
 {
 	enum bpf_prog_type type = type_of(name);
 	void *start = bpf_function_start(program->module, name);
-	int size = (int)bpf_function_size(program->module, name);
+	int size = (int)bpf_function_size(program->module, name), fd;
 	char *license = bpf_module_license(program->module);
 	unsigned version = bpf_module_kern_version(program->module);
+	unsigned log_size = log ? VERIFIER_LOG_BYTES : 0;
+
+	if (program->links && type == BPF_PROG_TYPE_KPROBE)
+		return links_load(name, license, start,
+				  (size_t)size / sizeof(struct bpf_insn), log,
+				  log_size);
+	fd = bcc_func_load(program->module, type, name, start, size, license,
+			   version, log != NULL, log, log_size, NULL, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int load_function(struct program *program, const char *name, char **log)
+{
 	int memory, saved, fd;
 
 	/* A log costs time: only after a failure, and then a large one. */
 	memory = divert_stderr(&saved);
-	fd = bcc_func_load(program->module, type, name, start, size, license,
-			   version, 0, NULL, 0, NULL, 0);
+	fd = load_once(program, name, NULL);
 	if (fd < 0)
 		*log = calloc(1, VERIFIER_LOG_BYTES);
 	if (fd < 0 && *log)
-		fd = bcc_func_load(program->module, type, name, start, size,
-				   license, version, 1, *log,
-				   VERIFIER_LOG_BYTES, NULL, 0);
-	fd = fd < 0 ? -errno : fd;
+		fd = load_once(program, name, *log);
 	free(restore_stderr(memory, saved));
 	if (fd >= 0) {
 		free(*log);
@@ -345,6 +355,7 @@ int program_load(struct program *program, char **log)
 	int error;
 
 	*log = NULL;
+	program->links = links_supported();
 	for (i = 0; (name = program_function(program, i)); i++) {
 		int fd = i < FUNCTIONS_MAX ? load_function(program, name, log) :
 					     -E2BIG;
@@ -398,6 +409,10 @@ int program_attach_uprobe(struct program *program, const char *function,
 
 	if (fd < 0)
 		return -ENOENT;
+	if (program->links) {
+		event = links_attach(fd, path, offset, on_return);
+		return event < 0 ? event : remember(program, event);
+	}
 	/* The name matters only where the uprobe PMU is missing. */
 	snprintf(name, sizeof(name), "datasnoop_%d_%s_%" PRIx64,
 		 (int)getpid(), function, offset);
@@ -442,20 +457,13 @@ int program_attach_raw(struct program *program, const char *function,
 	event = bpf_attach_raw_tracepoint(fd, event_name);
 	error = errno ? errno : EINVAL;
 	free(restore_stderr(memory, saved));
-	if (event < 0)
-		return -error;
-	program->raw = event;
-	return 0;
+	return event < 0 ? -error : remember(program, event);
 }
 
 void program_detach(struct program *program)
 {
-	if (program->raw >= 0)
-		close(program->raw);
-	program->raw = -1;
-	while (program->event_count)
-		bpf_close_perf_event_fd(
-			program->events[--program->event_count]);
+	links_close(program->events, program->event_count);
+	program->event_count = 0;
 }
 
 uint64_t program_map_memory(const struct program *program)

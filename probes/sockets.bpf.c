@@ -756,6 +756,9 @@ static __always_inline int socket_moved(void *ctx, struct registers *r,
 	call = calls.lookup(&id);
 	if (call && in_tls_call(call, m->fd, registers))
 		return 0;
+	/* TLS may begin on a socket that began plain (STARTTLS). */
+	if (call && m->shape == SHAPE_BUFFER && looks_like_tls(r->second))
+		call->near_fd = m->fd;
 	if (is_ignored(ctx, count, &key, call, m->fd))
 		return 0;
 	value = socket_value(file, mode, &key, m->fd, number,
