@@ -76,6 +76,7 @@ refuses() {
 	refuses "--port 0: must be a number from 1 to 65535" --port 0
 	refuses "--port 99999: must be a number from 1 to 65535" --port 80,99999
 	refuses "--protocol nosuch: must be one of: mysql" -P nosuch
+	refuses "--read \"\": must be a file" --read=
 }
 
 @test "times are checked" {

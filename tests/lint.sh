@@ -16,6 +16,7 @@ groff -t -man -ww -Tutf8 man/datasnoop.8 >/dev/null 2>/tmp/lint.$$ ||
 [ ! -s /tmp/lint.$$ ] || complain "groff: $(cat /tmp/lint.$$)"
 rm -f /tmp/lint.$$
 mandoc -T lint -W warning man/datasnoop.8 || status=1
+tests/lint-words.py || status=1
 
 # Every source says its licence and begins with what it is.
 while read -r file; do

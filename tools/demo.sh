@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# demo.sh - a private database over TLS, agents that query it, and datasnoop.
+# demo.sh - private servers, agents that read from them, and datasnoop.
 #
 # `make demo` runs it.  DEMO_SECONDS (15) is how long it traces; Ctrl-C ends it
 # at once.  Nothing is left running or on disk.
@@ -9,9 +9,11 @@ cd "$(dirname "$0")/.."
 
 SECONDS_TO_TRACE=${DEMO_SECONDS:-15}
 LOADGEN=build/tools/loadgen
+PLAYER=tools/demo_agent.py
 
 directory=$(mktemp -d /tmp/datasnoop-demo.XXXXXX)
 agents=()
+servers=()
 
 # An agent in the middle of a statement ends it, says goodbye, and goes.
 clean_up() {
@@ -19,6 +21,10 @@ clean_up() {
 	if [ ${#agents[@]} -gt 0 ]; then
 		kill "${agents[@]}" 2>/dev/null || true
 		wait "${agents[@]}" 2>/dev/null || true
+	fi
+	if [ ${#servers[@]} -gt 0 ]; then
+		kill "${servers[@]}" 2>/dev/null || true
+		wait "${servers[@]}" 2>/dev/null || true
 	fi
 	tools/mariadb.sh stop "$directory"
 	rm -rf "$directory"
@@ -52,6 +58,42 @@ shell_user() {
 		<"$directory/shell.sql" >/dev/null 2>>"$directory/agents.log"
 }
 
+# A Redis server and customers in it.  redis-tools has the server, too: it
+# tells by its name which of its programs it is, and no service comes with it.
+start_redis() {
+	local i
+	redis_port=$("$PLAYER" port)
+	ln -s /usr/bin/redis-check-rdb "$directory/redis-server"
+	"$directory/redis-server" --bind 127.0.0.1 --port "$redis_port" \
+		--save '' --appendonly no --dir "$directory" \
+		>"$directory/redis.log" 2>&1 &
+	servers+=($!)
+	for ((i = 0; i < 100; i++)); do
+		redis-cli -p "$redis_port" PING >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	for i in 1 2 3 4 5; do
+		redis-cli -p "$redis_port" HSET "customer:$i" name "Customer $i" \
+			email "customer$i@example.com" card 4000056655665556
+		redis-cli -p "$redis_port" SET "session:$i" "page=orders"
+	done >/dev/null
+}
+
+# An agent with tools and a model: what it reads goes on to an API, in plain.
+start_ai() {
+	local model_port i
+	model_port=$("$PLAYER" port)
+	"$PLAYER" model "$model_port" 2>>"$directory/agents.log" &
+	servers+=($!)
+	for ((i = 0; i < 100; i++)); do
+		(: <"/dev/tcp/127.0.0.1/$model_port") 2>/dev/null && break
+		sleep 0.1
+	done
+	"$PLAYER" agent "$redis_port" "$model_port" \
+		$((SECONDS_TO_TRACE + 60)) 2>>"$directory/agents.log" &
+	agents+=($!)
+}
+
 start_agents() {
 	agent support-bot 1 \
 		"SELECT id, subject, status FROM tickets WHERE status = 'open' \
@@ -69,10 +111,13 @@ WHERE customer_id < {n} GROUP BY customer_id"
 WHERE id > {n} LIMIT 50"
 	shell_user &
 	agents+=($!)
+	start_ai
 }
 
-echo "demo: starting a MariaDB server over TLS, and four programs that use it"
+echo "demo: starting MariaDB with TLS, Redis, a stand-in for a language model,"
+echo "demo: and programs that use them"
 tools/mariadb.sh start "$directory" >/dev/null
+start_redis
 # shellcheck source=/dev/null
 . "$directory/env"
 start_agents
