@@ -7,7 +7,7 @@
  * DIR/PID.N.in and DIR/PID.N.out get the bytes of the Nth connection of
  * process PID, DIR/PID.N.gaps a line "in BYTES LENGTH" for each gap: so many
  * bytes of the file come before it,
- * DIR/PID.N.about its addresses.  Standard error says when tracing has begun,
+ * DIR/PID.N.about its addresses, and if they are inferred.  Standard error says when tracing has begun,
  * as datasnoop does; standard output gets the account, as with --json.
  */
 #include <errno.h>
@@ -110,10 +110,11 @@ static void on_news(void *context, struct connection *connection)
 	FILE *about = open_part(connection, "about", "w");
 
 	(void)context;
-	fprintf(about, "%s %s:%u %s:%u %s\n", connection->process.comm,
+	fprintf(about, "%s %s:%u %s:%u %s%s\n", connection->process.comm,
 		connection->local.address, connection->local.port,
 		connection->remote.address, connection->remote.port,
-		connection->tls ? connection->tls : "-");
+		connection->tls ? connection->tls : "-",
+		connection->address_inferred ? " inferred" : "");
 	fclose(about);
 	dump(connection, BATCH_IN);
 	dump(connection, BATCH_OUT);
