@@ -2,84 +2,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # mariadb.sh - a private MariaDB server over TLS, for demo, bench and tests.
 #
-#	mariadb.sh start DIR [--port N] [--general-log]
+#	mariadb.sh start DIR [--port N] [--general-log] [--plain]
 #	mariadb.sh stop DIR
 #
 # All of it lives in DIR, which the caller makes and removes: data, socket,
 # certificates, error.log, general.log, and `env`, shell assignments of HOST
 # PORT SOCKET CA PID DATABASE USER PASSWORD.  It listens on 127.0.0.1, refuses
-# a login without TLS, and holds the database `shop`, whose people, addresses
-# and cards are made up (the cards pass Luhn's check; no bank issues them).
+# a login without TLS (with --plain: lets it in), and holds the database `shop`,
+# whose people, addresses and cards are made up (the cards pass Luhn's check; no
+# bank issues them).
 # client.cnf is for `mariadb --defaults-file=DIR/client.cnf`.  `stop` leaves
 # the files, for the logs.
 set -euo pipefail
+# shellcheck source=tools/server.bash
+. "$(dirname "$0")/server.bash"
 
 DATABASE=shop
 USERS='loadgen support-bot billing-agent report-ai'
 PASSWORD='only-for-tests'
-START_SECONDS=20 # mariadbd is up in less than one; a busy host takes longer
-STOP_SECONDS=20
-PORT_TRIES=20
-
-fail() {
-	echo "mariadb.sh: $*" >&2
-	exit 1
-}
 
 usage() {
-	echo "usage: mariadb.sh start DIR [--port N] [--general-log]" >&2
+	echo "usage: mariadb.sh start DIR [--port N] [--general-log]" \
+		"[--plain]" >&2
 	echo "       mariadb.sh stop DIR" >&2
 	exit 2
-}
-
-# The user whom the server runs as: Debian's, or one without rights at all
-# where only the programs are installed; the caller, if not root.
-server_user() {
-	if [ "$(id -u)" -ne 0 ]; then
-		id -un
-	elif id mysql >/dev/null 2>&1; then
-		echo mysql
-	else
-		echo nobody
-	fi
-}
-
-# as_user COMMAND...: run it as the server's user.
-as_user() {
-	if [ "$(id -u)" -eq 0 ]; then
-		setpriv --reuid "$user" --regid "$(id -g "$user")" \
-			--clear-groups "$@"
-	else
-		"$@"
-	fi
-}
-
-make_certificates() {
-	local days=30
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-days $days -subj '/CN=datasnoop test CA' \
-		-keyout "$dir/ca.key" -out "$dir/ca.pem" 2>/dev/null
-	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
-		-subj '/CN=localhost' -keyout "$dir/server.key" \
-		-out "$dir/server.csr" 2>/dev/null
-	openssl x509 -req -days $days -in "$dir/server.csr" \
-		-CA "$dir/ca.pem" -CAkey "$dir/ca.key" -CAcreateserial \
-		-extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') \
-		-out "$dir/server.pem" 2>/dev/null
-	chmod 644 "$dir/ca.pem"
-}
-
-# free_port: one that nothing listens on; the server may still lose it.
-free_port() {
-	local try port
-	for ((try = 0; try < PORT_TRIES; try++)); do
-		port=$((20000 + RANDOM % 12000))
-		if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-			echo $port
-			return
-		fi
-	done
-	fail "no free port on 127.0.0.1 in $PORT_TRIES tries"
 }
 
 # Sized for tests: nothing outlives them, so nothing is synced to disk.
@@ -120,8 +66,7 @@ write_configuration() {
 		port=$port
 		user=loadgen
 		password=$PASSWORD
-		ssl-ca=$dir/ca.pem
-		ssl-verify-server-cert
+		$client_tls
 	END
 	chmod 644 "$dir/my.cnf"
 }
@@ -214,41 +159,16 @@ shop_users() {
 	for name in $USERS; do
 		cat <<-END
 			CREATE USER '$name'@'%' IDENTIFIED BY '$PASSWORD'
-				REQUIRE SSL;
+				REQUIRE $require;
 			GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP
 				ON $DATABASE.* TO '$name'@'%';
 		END
 	done
 }
 
-# Is that process this directory's server?  A pid alone may be another's.
-is_server() {
-	[ -n "${1:-}" ] && tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" |
-		grep -qF -- "--defaults-file=$dir/my.cnf"
-}
-
-# Gone, or a zombie that nobody waits for: no port, no file, no memory.
-has_ended() {
-	local state
-	state=$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" \
-		2>/dev/null) || return 0
-	[ "$state" = Z ] || [ -z "$state" ]
-}
-
-launch_server() {
-	setsid mariadbd --defaults-file="$dir/my.cnf" "${user_option[@]}" \
-		</dev/null >>"$dir/error.log" 2>&1 &
-	pid=$!
-	local try
-	for ((try = 0; try < START_SECONDS * 20; try++)); do
-		if mariadb-admin --no-defaults --socket="$dir/socket" \
-			--user="$(id -un)" ping >/dev/null 2>&1; then
-			return 0
-		fi
-		! has_ended "$pid" || return 1
-		sleep 0.05
-	done
-	return 1
+is_up() {
+	mariadb-admin --no-defaults --socket="$dir/socket" \
+		--user="$(id -un)" ping
 }
 
 load_shop() {
@@ -264,25 +184,22 @@ load_shop() {
 }
 
 start() {
-	[ -d "$dir" ] || fail "$dir: no such directory"
-	[ ! -e "$dir/data" ] || fail "$dir: is in use already"
-	user=$(server_user)
-	user_option=()
+	local user_option=()
+	new_directory
+	choose_user mysql
 	[ "$(id -u)" -ne 0 ] || user_option=(--user="$user")
 	port=${port:-$(free_port)}
 	make_certificates
 	write_configuration
 	mkdir "$dir/data"
-	[ "$(id -u)" -ne 0 ] ||
-		chown "$user" "$dir" "$dir/data" "$dir/server.key"
+	own "$dir" "$dir/data" "$dir/server.key"
 	as_user mariadb-install-db --defaults-file="$dir/my.cnf" \
 		--skip-test-db --auth-root-authentication-method=socket \
 		--auth-root-socket-user="$(id -un)" >"$dir/install.log" 2>&1 ||
 		fail "mariadb-install-db failed, see $dir/install.log"
-	if ! launch_server || ! load_shop; then
-		tail -n 5 "$dir/error.log" >&2
-		stop
-		fail "the server did not start"
+	if ! launch mariadbd --defaults-file="$dir/my.cnf" \
+		"${user_option[@]}" || ! load_shop; then
+		stop_failed
 	fi
 	cat >"$dir/env" <<-END
 		HOST=127.0.0.1
@@ -299,15 +216,7 @@ start() {
 
 # Ends this directory's server, and returns when it has gone.
 stop() {
-	local server try
-	server=$(cat "$dir/pid" 2>/dev/null || echo "${pid:-}")
-	is_server "$server" || return 0
-	kill -TERM "$server" 2>/dev/null || true
-	for ((try = 0; try < STOP_SECONDS * 20; try++)); do
-		! has_ended "$server" || return 0
-		sleep 0.05
-	done
-	kill -KILL "$server" 2>/dev/null || true
+	stop_server "$(cat "$dir/pid" 2>/dev/null || echo "$pid")" TERM
 }
 
 [ $# -ge 2 ] || usage
@@ -316,6 +225,9 @@ dir=$(realpath -m -- "$2")
 shift 2
 port=
 general_log=OFF
+require=SSL
+client_tls="ssl-ca=$dir/ca.pem
+ssl-verify-server-cert"
 while [ $# -gt 0 ]; do
 	case $1 in
 	--port)
@@ -324,6 +236,10 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--general-log) general_log=ON ;;
+	--plain)
+		require=NONE
+		client_tls=skip-ssl
+		;;
 	*) usage ;;
 	esac
 	shift
