@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
-#include <unistd.h>
 
 #include "options.h"
 #include "parsers/http.h"
@@ -433,6 +432,9 @@ static void add_protocol(const struct argp_state *state,
 	/* Its exchanges are HTTP's: the version is one of their fields. */
 	options->shown[options->shown_count++] =
 		strcmp(text, "http2") ? text : "http";
+	/* Messages of a connection that began as HTTP. */
+	if (!strcmp(text, "http") && options->shown_count < OPTIONS_LIST_MAX)
+		options->shown[options->shown_count++] = "websocket";
 }
 
 /* Splits a list where it stands, and hands each value on. */

@@ -31,7 +31,8 @@ void filter_free(struct filter *filter);
 /*
  * filter_passes - is it one of those that the user chose to see?
  *
- * By -x, --min-ms, --port and -P, of a capture file by -p, -c and -u too.  An exchange whose duration is not known
+ * By -x, --min-ms, --port and -P, of a capture file by -p, -c and -u too.  An
+ * exchange whose duration is not known
  * does not pass --min-ms, one whose ports are not known does not pass --port.
  */
 bool filter_passes(const struct filter *filter, const struct record *record);

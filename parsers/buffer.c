@@ -63,3 +63,9 @@ struct span buffer_span(const struct buffer *buffer)
 		return (struct span){ NULL, 0 };
 	return (struct span){ (const char *)buffer->bytes, buffer->length };
 }
+
+const uint8_t *buffer_at(const struct buffer *buffer, size_t at)
+{
+	/* C has no offset from nowhere, not even 0. */
+	return buffer->bytes ? buffer->bytes + at : NULL;
+}

@@ -38,5 +38,7 @@ void buffer_reset(struct buffer *buffer);
 void buffer_free(struct buffer *buffer);
 /* Its bytes, borrowed until it next changes; NULL when it is empty. */
 struct span buffer_span(const struct buffer *buffer);
+/* From offset `at` on, borrowed likewise; NULL before it has held any. */
+const uint8_t *buffer_at(const struct buffer *buffer, size_t at);
 
 #endif

@@ -13,7 +13,6 @@
 #define DATASNOOP_PARSERS_CONVERSATION_H
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "parsers/parser.h"

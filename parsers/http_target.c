@@ -37,7 +37,9 @@ static size_t find(struct span span, size_t from, char c)
 
 static struct span part(struct span span, size_t from, size_t to)
 {
-	return (struct span){ span.bytes + from, to - from };
+	/* C has no offset from nowhere, not even 0. */
+	return (struct span){ span.bytes ? span.bytes + from : NULL,
+			      to - from };
 }
 
 /* The end of scheme and "://"; 0: no absolute-form. */

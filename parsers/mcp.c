@@ -412,13 +412,14 @@ static enum head probe_line(struct jsonrpc *rpc, struct probe *probe,
  */
 static enum head probe_lines(const struct window *window, bool from_start)
 {
-	const uint8_t *at = window->bytes, *end = at + window->length;
+	const uint8_t *at = window->bytes, *end;
 	struct probe probe = { HEAD_FOREIGN };
 	struct jsonrpc *rpc;
 	enum head best = HEAD_EMPTY;
 
 	if (!window->length)
 		return HEAD_EMPTY;
+	end = at + window->length;
 	/* Most that is asked is something else: cheaply answered. */
 	if (from_start && *at != '{' && *at != '[')
 		return HEAD_FOREIGN;

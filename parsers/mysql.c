@@ -784,8 +784,9 @@ static void mysql_close(void *state)
 
 	if (!my->done)
 		mysql_frames_close(my);
-	mysql_frames_free(my);
+	/* What is pending may end a login, and begin frames. */
 	close_pending(my);
+	mysql_frames_free(my);
 	for (size_t i = 0; i < my->command_room; i++) {
 		buffer_free(&my->commands[i].text);
 		buffer_free(&my->commands[i].values);

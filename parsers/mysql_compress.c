@@ -285,7 +285,7 @@ static void lane_take(struct lane *lane, size_t length)
 static struct window lane_window(const struct lane *lane)
 {
 	return (struct window){
-		.bytes = lane->plain.bytes + lane->taken,
+		.bytes = buffer_at(&lane->plain, lane->taken),
 		.length = lane->plain.length - lane->taken,
 		.marks = lane->marks,
 		.mark_count = lane->mark_count,
@@ -336,7 +336,7 @@ static bool lane_fill(struct lane *lane)
 {
 	size_t room = PARSER_WINDOW_MAX - (lane->plain.length - lane->taken);
 	size_t used, made, left = lane->chunk.length - lane->chunk_used;
-	const uint8_t *in = lane->chunk.bytes + lane->chunk_used;
+	const uint8_t *in = buffer_at(&lane->chunk, lane->chunk_used);
 
 	if (!lane->chunk_ready || !room)
 		return false;

@@ -34,7 +34,9 @@ static bool is_word(char c)
 
 struct sql_lexer sql_lexer_of(const char *text, size_t length, unsigned flags)
 {
-	return (struct sql_lexer){ .at = text, .end = text + length,
+	/* C has no offset from nowhere, not even 0. */
+	return (struct sql_lexer){ .at = text,
+				   .end = text ? text + length : NULL,
 				   .flags = flags };
 }
 

@@ -54,11 +54,17 @@ for test in build/san/tests/unit/test_*; do
 	[[ $test == *.d ]] ||
 		step "$test" timeout 300 "$test"
 done
-for fuzzer in build/fuzz/fuzz_*; do
-	step "$fuzzer, $FUZZ_RUNS inputs" timeout 300 "$fuzzer" \
-		-runs="$FUZZ_RUNS" -seed=1 -max_len=4096 -verbosity=0
+# Each fuzzer starts from what the captures hold; what it finds is kept there.
+step "seeds for the fuzzers" build/fuzz/seeds build/fuzz/from
+for name in parsers pcap; do
+	step "fuzz_$name, $FUZZ_RUNS inputs" timeout 300 \
+		"build/fuzz/fuzz_$name" -runs="$FUZZ_RUNS" -seed=1 \
+		-max_len=4096 -timeout=20 -rss_limit_mb=2048 -verbosity=0 \
+		-artifact_prefix=build/fuzz/ "build/fuzz/from/$name"
 done
 step "tests/lint.sh" tests/lint.sh
+step "tests/corpus-check" tests/corpus-check ../shared/corpus
+step "tests/differential" timeout 600 tests/differential ../shared/corpus
 for file in tests/*.bats tests/live/*.bats; do
 	bats_file "$file"
 done

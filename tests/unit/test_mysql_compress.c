@@ -143,6 +143,29 @@ START_TEST(frames_keep_the_laws)
 }
 END_TEST
 
+/* The connection ends in the middle of a login's long answer: no leak. */
+START_TEST(cut_in_the_login)
+{
+	struct recording whole = framed("text-ok", CODEC_ZLIB, true);
+	struct recording r = { .piece_count = 0 };
+	struct drive d = { .recording = &r, .parser = &mysql_parser };
+	/* An OK with a text of 2000 bytes, of which 100 come. */
+	uint8_t answer[100] = { 0xd7, 0x07, 0, 2, 0, 0, 0, 2, 0, 0, 0 };
+
+	for (size_t i = 0; i < LOGIN_PIECES - 1; i++) {
+		const struct drive_piece *p = &whole.pieces[i];
+
+		recording_add(&r, p->side, whole.bytes[p->side] + p->at,
+			      p->length, p->ns);
+	}
+	recording_add(&r, SIDE_SERVER, answer, sizeof(answer), 3000);
+	free(drive_lines(&d));
+	ck_assert_uint_eq(d.exchanges, 1);
+	recording_free(&r);
+	recording_free(&whole);
+}
+END_TEST
+
 /* The client asks for it and the server can't: all goes on as it was. */
 START_TEST(server_that_does_not_agree)
 {
@@ -350,6 +373,7 @@ static Suite *suite(void)
 	tcase_set_timeout(frames, 200);
 	tcase_add_loop_test(frames, frames_give_the_same, 0, NAME_COUNT);
 	tcase_add_loop_test(frames, frames_keep_the_laws, 0, 2 * CODECS);
+	tcase_add_test(frames, cut_in_the_login);
 	tcase_add_test(frames, server_that_does_not_agree);
 	tcase_add_test(frames, damaged_frame);
 	tcase_add_test(frames, frames_that_expand);
