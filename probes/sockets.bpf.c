@@ -684,7 +684,7 @@ static __always_inline void duplicated(u64 id, u32 fd)
 /* socket_value - its accumulator, made when new; NULL: ignored, or map full */
 static __always_inline struct connection_value *
 socket_value(struct file *file, u32 mode, struct accumulator_key *key, u32 fd,
-	     u64 number, u64 from, int *skip)
+	     u64 number, u64 from, u64 length, int *skip)
 {
 	struct connection_value *value = connections.lookup(key);
 	u8 verdict;
@@ -694,6 +694,10 @@ socket_value(struct file *file, u32 mode, struct accumulator_key *key, u32 fd,
 #ifdef STDIO
 	if (key->object == OBJECT_STDIO && !is_message(from)) {
 		*skip = 1;
+		/* A pipeline's, of bulk data: not to be looked at again. */
+		verdict = IGNORED_DONE;
+		if (length >= 4096)
+			ignored.update(key, &verdict);
 		return NULL;
 	}
 #endif
@@ -762,7 +766,7 @@ static __always_inline int socket_moved(void *ctx, struct registers *r,
 	if (is_ignored(ctx, count, &key, call, m->fd))
 		return 0;
 	value = socket_value(file, mode, &key, m->fd, number,
-			     first_byte(r, m->shape), &skip);
+			     first_byte(r, m->shape), result, &skip);
 	if (skip)
 		return 0;
 	f.from = r->second;

@@ -34,6 +34,11 @@ LOADGEN = ROOT / "build/tools/loadgen"
 MARIADB = ROOT / "tools/mariadb.sh"
 BPF_STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 
+GENCAPTURE = ROOT / "build/tools/gencapture"
+# What tshark is to print of a capture: what datasnoop works out, at the least.
+OFFLINE = {"mysql": ["mysql.query", "mysql.affected_rows"],
+           "http": ["http.request.uri", "http.response.code"]}
+
 READY_SECONDS = 30  # compiling and attaching takes about one
 STOP_SECONDS = 60   # a tracer that lags behind still has its ring to read
 COMM = f"bench-{os.getpid()}"  # another load is not taken for this one
@@ -566,6 +571,82 @@ def measure(bench):
             **results}
 
 
+# ---- reading capture files ----
+
+def timed(command):
+    """Wall and processor seconds of a command, and its largest size."""
+    started = time.monotonic()
+    with subprocess.Popen([str(word) for word in command],
+                          stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:
+        errors = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise Trouble(f"{command[0]} failed:\n{errors[-1000:]}")
+    return {"wall_s": time.monotonic() - started,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "rss_mb": usage.ru_maxrss / 1024}
+
+
+def generate(kind, size, directory):
+    path = directory / f"{kind}.pcap"
+    subprocess.run([GENCAPTURE, kind, str(size), path], check=True,
+                   stdout=subprocess.DEVNULL)
+    return path, path.stat().st_size
+
+
+def run_offline(options, kind, directory):
+    """A large file by datasnoop; by tshark its first part, which is scaled."""
+    command, fields = [options.datasnoop, "-q", "--no-records", "-r"], []
+    for field in OFFLINE[kind]:
+        fields += ["-e", field]
+    path, size = generate(kind, options.offline_mb * 1000000, directory)
+    result = {"bytes": size,
+              "datasnoop": [timed([*command, path])
+                            for _ in range(options.runs + 1)][1:]}
+    path, small = generate(kind, options.tshark_mb * 1000000, directory)
+    result["datasnoop_small"] = timed([*command, path])
+    if shutil.which("tshark"):
+        result["tshark_bytes"] = small
+        result["tshark"] = [timed(["tshark", "-r", path, "-T", "fields",
+                                   *fields]) for _ in range(options.runs)]
+    path.unlink()
+    return result
+
+
+def offline_line(kind, result):
+    head = f"{kind:6}"
+    figures = medians(result["datasnoop"])
+    speed = result["bytes"] / figures["cpu_s"]["median"] / 1e6
+    yield (f"{head} {result['bytes'] / 1e6:,.0f} MB: "
+           f"{figures['wall_s']['median']:.2f} s, "
+           f"{figures['cpu_s']['median']:.2f} s of processor, "
+           f"{speed:,.0f} MB/s; "
+           f"{figures['rss_mb']['median']:.0f} MB resident, "
+           f"{result['datasnoop_small']['rss_mb']:.0f} MB for the small file")
+    if "tshark" in result:
+        other = medians(result["tshark"])
+        slow = result["tshark_bytes"] / other["cpu_s"]["median"] / 1e6
+        yield (f"{head} tshark, {result['tshark_bytes'] / 1e6:,.0f} MB of the "
+               f"same kind: {other['cpu_s']['median']:.2f} s of processor, "
+               f"{slow:,.1f} MB/s, {other['rss_mb']['median']:.0f} MB "
+               f"resident; datasnoop is {speed / slow:,.0f} times as fast")
+
+
+def bench_offline(options):
+    """Needs no root and no server; the first run warms the page cache."""
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="datasnoop-bench.",
+                                     dir=options.directory) as directory:
+        for kind in OFFLINE:
+            results[kind] = run_offline(options, kind,
+                                        pathlib.Path(directory))
+            for line in offline_line(kind, results[kind]):
+                print(line, flush=True)
+    return results
+
+
 # ---- the tables ----
 
 def render(head, lines):
@@ -696,6 +777,13 @@ def parse_options():
     add("--datasnoop", type=pathlib.Path, default=ROOT / "datasnoop")
     add("--sslsniff", type=pathlib.Path, help="bcc's tool, for a row of it")
     add("--output", type=pathlib.Path, default=ROOT / "bench/results.json")
+    add("--offline", action="store_true",
+        help="only the reading of capture files, against tshark")
+    add("--offline-mb", type=int, default=1000,
+        help="size of a capture file (1000)")
+    add("--tshark-mb", type=int, default=50,
+        help="size of what tshark reads of the same kind (50)")
+    add("--directory", help="where capture files go (TMPDIR)")
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.runs = 3, 1
@@ -707,6 +795,9 @@ def main():
     # As an exception, so that the server and the tracer end with the bench.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if options.offline:
+            bench_offline(options)
+            return
         if os.geteuid():
             raise Trouble("must be root, as the tracer must")
         with server() as (env, directory):
