@@ -82,7 +82,7 @@ static void ignore(struct tracer *tracer, struct connection *connection)
 		return;
 	connection->ignored = true;
 	capture_ignore(tracer->capture, connection->object,
-		       connection->process.pid);
+		       connection->process.pid, connection->id);
 }
 
 /* Is its process in a container that was chosen?  Else it is left alone. */

@@ -165,11 +165,14 @@ struct accumulator_key {
 #define OBJECT_SOCKET (1ULL << 63)
 #define OBJECT_STDIO  (1ULL << 62)
 
-/* What is not captured, by key: who said so, and whether it was done. */
+/*
+ * What is not captured, by key.  Any other value is the id of a connection that
+ * user space asked to be left alone: its BATCH_CLOSE is due; by its id, since
+ * it may have ended meanwhile, and its key be another's.
+ */
 enum ignored {
-	IGNORED_ASKED = 1, /* by user space: its BATCH_CLOSE is due */
-	IGNORED_DONE,
-	IGNORED_TLS /* its bytes are TLS records */
+	IGNORED_DONE = 1,
+	IGNORED_TLS = 2 /* its bytes are TLS records */
 };
 
 /* What the kernel counts, on each CPU. */

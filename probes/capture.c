@@ -302,13 +302,13 @@ int capture_pass(struct capture *capture)
 	return error;
 }
 
-void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid)
+void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid,
+		    uint64_t connection)
 {
 	const struct accumulator_key key = {.object = object, .tgid = pid};
-	uint8_t asked = IGNORED_ASKED;
 
 	bpf_update_elem(program_map(capture->program, "ignored"),
-			(void *)&key, &asked, 0);
+			(void *)&key, &connection, 0);
 }
 
 void capture_ignore_cgroup(struct capture *capture, uint64_t id)

@@ -45,12 +45,13 @@ int capture_pass(struct capture *capture);
 
 /*
  * capture_ignore - nobody wants to hear of that connection any more
- * @object, @pid: its accumulator's key; of a connection that has not ended
+ * @object, @pid: its accumulator's key; @connection: its id
  *
  * What the kernel has of it still comes, with a BATCH_CLOSE behind it; then
  * nothing is copied, or counted as seen, until its socket is closed.
  */
-void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid);
+void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid,
+		    uint64_t connection);
 
 /*
  * capture_ignore_cgroup - with --container or --cgroup: no process of that

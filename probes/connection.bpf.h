@@ -72,7 +72,7 @@ BPF_TABLE("lru_hash", struct batch_library, u8, judged, 4096);
  * What is not captured: key -> enum ignored.  One that falls out is looked at
  * afresh, as a connection that was begun before.
  */
-BPF_TABLE("lru_hash", struct accumulator_key, u8, ignored, IGNORED_MAX);
+BPF_TABLE("lru_hash", struct accumulator_key, u64, ignored, IGNORED_MAX);
 
 /*
  * Processes that had a connection: who else runs a program is no news.  Of one

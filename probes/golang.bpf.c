@@ -144,14 +144,16 @@ static __always_inline s32 go_socket(u64 object, u64 *inode)
 static __always_inline void go_hide_records(u64 inode, u64 tgid)
 {
 	struct accumulator_key plain = {};
-	u8 verdict = IGNORED_TLS;
+	struct connection_value *value;
+	u64 verdict = IGNORED_TLS;
 
 	plain.object = OBJECT_SOCKET | inode;
 	plain.tgid = tgid;
 	if (ignored.lookup(&plain))
 		return;
-	if (connections.lookup(&plain))
-		verdict = IGNORED_ASKED;
+	value = connections.lookup(&plain);
+	if (value)
+		verdict = value->head.header.connection;
 	ignored.update(&plain, &verdict);
 }
 

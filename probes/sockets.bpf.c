@@ -687,7 +687,7 @@ socket_value(struct file *file, u32 mode, struct accumulator_key *key, u32 fd,
 	     u64 number, u64 from, u64 length, int *skip)
 {
 	struct connection_value *value = connections.lookup(key);
-	u8 verdict;
+	u64 verdict;
 
 	if (value)
 		return value;
@@ -719,20 +719,22 @@ static __always_inline int is_ignored(void *ctx, struct counters *count,
 				      struct call *call, u32 fd)
 {
 	struct connection_value *value;
-	u8 *verdict = ignored.lookup(key);
+	u64 *verdict = ignored.lookup(key);
 
 	if (!verdict)
 		return 0;
 	if (*verdict == IGNORED_TLS && call)
 		call->near_fd = fd;
-	if (*verdict != IGNORED_ASKED)
+	if (*verdict == IGNORED_DONE || *verdict == IGNORED_TLS)
 		return 1;
 	value = connections.lookup(key);
-	if (value) {
-		if (hush(ctx, count, value))
-			return 0;
-		connections.delete(key);
+	if (!value || value->head.header.connection != *verdict) {
+		ignored.delete(key);
+		return 0;
 	}
+	if (hush(ctx, count, value))
+		return 0;
+	connections.delete(key);
 	*verdict = IGNORED_DONE;
 	return 1;
 }

@@ -116,14 +116,16 @@ static __always_inline int admit(void *ctx, struct counters *count,
 				 struct connection_value *value,
 				 struct accumulator_key *key)
 {
-	u8 *asked;
+	u64 *asked, connection;
 
 	if (value ? value->head.state & ACCUMULATOR_MUTED : !wanted(key->tgid))
 		return 0;
 	asked = ignored.lookup(key);
 	if (asked) {
+		connection = *asked;
 		ignored.delete(key);
-		if (value && !hush(ctx, count, value))
+		if (value && value->head.header.connection == connection &&
+		    !hush(ctx, count, value))
 			return 0;
 	}
 	introduce(ctx, count, value, key);
