@@ -91,6 +91,7 @@ struct http1_entry {
 	uint64_t start_ns;   /* of its request; 0: not seen */
 	bool done[SIDES];    /* that side's message has ended */
 	bool unproven;	     /* its response may be another's */
+	bool adrift;	     /* as those before it were, when it was sent */
 	/*
 	 * Requests before it were not seen: so many answers in all must have
 	 * come before it was sent, if it isn't to be answered out of turn.

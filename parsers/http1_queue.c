@@ -82,10 +82,28 @@ void http1_queue_lose_requests(struct http1 *h)
 		h->client_proof++;
 }
 
+/*
+ * How many responses were lost is not known: nor is it for what is sent while
+ * some seem to be due.  Who sends another request when an answer has come that
+ * is younger than all of them has them all, most likely.
+ */
+static bool is_adrift(struct http1 *h, uint64_t ns)
+{
+	if (!h->queue || !h->queue->prev->adrift)
+		return false;
+	if (h->queue->prev->start_ns < h->answer_ns && h->answer_ns < ns &&
+	    !h->lanes[SIDE_SERVER].entry)
+		while (h->queue)
+			entry_tell(h, h->queue);
+	return true;
+}
+
 struct http1_entry *http1_queue_request(struct http1 *h,
 					const struct window *window, size_t at,
 					const char *version)
 {
+	uint64_t ns = window_first_ns(window, at);
+	bool adrift = is_adrift(h, ns);
 	struct http1_entry *entry, *oldest = h->queue;
 
 	if (h->queued >= HTTP1_PIPELINE_MAX) {
@@ -97,7 +115,8 @@ struct http1_entry *http1_queue_request(struct http1 *h,
 	entry = entry_new(h, version);
 	if (!entry)
 		return NULL;
-	entry->start_ns = window_first_ns(window, at);
+	entry->start_ns = ns;
+	entry->adrift = entry->unproven = adrift;
 	/* When all before it have been answered, so has what was lost. */
 	entry->behind_gap = h->client_lost || (h->queue &&
 					       h->queue->prev->behind_gap);
@@ -177,6 +196,7 @@ static void skip_lost(struct http1 *h, uint64_t ns, unsigned status)
 		    (hidden + damaged >= 2 && entry->expects &&
 		     !entry->continued && status >= 200))
 			entry->unproven = true;
+		entry->adrift |= h->pipelines && most > least;
 		if (!skip)
 			continue;
 		skip--;

@@ -66,6 +66,10 @@ bool http1_switch_open(struct http1 *h, struct http1_entry *entry,
 	} else if (switching && span_is_nocase(upgrade, "h2c")) {
 		http_transaction_note(entry->transaction,
 				      "datasnoop.http.upgraded", "h2c");
+		/* The stream that takes it over does not know. */
+		if (entry->unproven)
+			http_transaction_missed(entry->transaction,
+						SIDE_CLIENT, 0);
 		other->parser = &http2_parser;
 		other->state = http2_open_upgraded(h->observer,
 						   entry->transaction);

@@ -219,6 +219,9 @@ static bool awaits_byte(struct pgsql *pg, const struct window *window)
 
 	if (!head || (head->kind != REQUEST_SSL && head->kind != REQUEST_GSS))
 		return false;
+	/* It answers one that was lost. */
+	if (window_last_ns(window, 0) < head->pending.start_ns)
+		return false;
 	return byte == 'N' || byte == 'G' || byte == 'S';
 }
 

@@ -168,7 +168,7 @@ mixed_load() {
 }
 
 @test "a load that began before the tracer: from then on each statement once" {
-	load_aside --name "$agents" --agents 3 --duration 4 --rate 300 \
+	load_aside --name "$agents" --agents 3 --duration 12 --rate 300 \
 		--mix mixed --statement-tag --truth "$work/truth"
 	wait_for client_is_busy
 	trace "$datasnoop" -j --show-values -c "$agents"
