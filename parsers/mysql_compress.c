@@ -727,6 +727,8 @@ void mysql_frames_gap(struct mysql *my, enum side side, uint64_t missed)
 		lane->place = FRAME_UNSYNCED;
 		lane->body_left = 0;
 	}
+	/* A broken one has an end as well. */
+	lane->chunk_ready |= inside && !lane->body_left;
 	run_lanes(my);
 }
 

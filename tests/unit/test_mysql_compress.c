@@ -143,6 +143,28 @@ START_TEST(frames_keep_the_laws)
 }
 END_TEST
 
+/* A compressed frame with a hole, whose end is lost too: it has an end. */
+START_TEST(torn_twice)
+{
+	struct recording r = framed("plain-ok", CODEC_ZLIB, true);
+	struct drive d = { .recording = &r, .parser = &mysql_parser,
+			   .gap_count = 2 };
+
+	for (size_t i = LOGIN_PIECES; i < r.piece_count; i++) {
+		const struct drive_piece *p = &r.pieces[i];
+
+		if (p->length < 16)
+			continue;
+		d.gaps[0] = (struct drive_gap){ p->side, p->at + 10, 1 };
+		d.gaps[1] = (struct drive_gap){ p->side,
+						p->at + p->length - 3, 3 };
+		free(drive_lines(&d));
+		ck_assert_uint_ge(d.exchanges, 1);
+	}
+	recording_free(&r);
+}
+END_TEST
+
 /* The connection ends in the middle of a login's long answer: no leak. */
 START_TEST(cut_in_the_login)
 {
@@ -373,6 +395,7 @@ static Suite *suite(void)
 	tcase_set_timeout(frames, 200);
 	tcase_add_loop_test(frames, frames_give_the_same, 0, NAME_COUNT);
 	tcase_add_loop_test(frames, frames_keep_the_laws, 0, 2 * CODECS);
+	tcase_add_test(frames, torn_twice);
 	tcase_add_test(frames, cut_in_the_login);
 	tcase_add_test(frames, server_that_does_not_agree);
 	tcase_add_test(frames, damaged_frame);
