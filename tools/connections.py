@@ -3,6 +3,7 @@
 """connections.py - many plain connections, held and new, as a load.
 
     connections.py --hold N --rate N --seconds N [--name COMM]
+                   [--server-name COMM]
 
 A server and a client on loopback, a process each, speak Redis: PING, PONG.
 First --hold connections are opened and kept, with one PING each; then --rate
@@ -86,12 +87,17 @@ class Client:
         return done / (time.monotonic() - begin)
 
 
+def call_self(name):
+    pathlib.Path("/proc/self/comm").write_text(name)
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description="Many plain connections.")
     parser.add_argument("--hold", type=int, default=100)
     parser.add_argument("--rate", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--name", default="connections")
+    parser.add_argument("--server-name", help="default: as the client's")
     return parser.parse_args()
 
 
@@ -100,10 +106,16 @@ def main():
     room = options.hold + 1000
     resource.setrlimit(resource.RLIMIT_NOFILE, (room, max(
         room, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
-    pathlib.Path("/proc/self/comm").write_text(options.name)
+    # As an exception, so that the server ends too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    call_self(options.name)
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     server = os.fork()
     if not server:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        call_self(options.server_name or options.name)
         serve(listener)
     try:
         client = Client(listener.getsockname())

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# setup.sh - install what building, demo and tests need; mount tracefs.
+# setup.sh - install what building, demo, tests and bench need; mount tracefs.
 #
 # For Debian 12, as root.  Does nothing, quickly, where nothing is missing.
 # No service is started: of servers only the programs are wanted, which the
@@ -19,6 +19,7 @@ MATRIX='curl gnutls-bin golang-go libcurl3-nss libdbd-mariadb-perl
 	libdbd-mysql-perl libnss3-tools nginx-light node-mysql nodejs php-cli
 	php-mysql postgresql python3-pycurl python3-pymysql redis-server
 	sysbench wget'
+BENCH='wrk'
 POLICY=/usr/sbin/policy-rc.d
 TRACEFS=/sys/kernel/tracing
 
@@ -72,7 +73,7 @@ trap 'rm -f "$installed" "$log" ${forbidden:+"$forbidden"}' EXIT
 trap 'exit 130' INT TERM
 
 # shellcheck disable=SC2086 # lists of words
-missing=$(missing_packages $BUILD $RUN $TEST $MATRIX | tr '\n' ' ')
+missing=$(missing_packages $BUILD $RUN $TEST $MATRIX $BENCH | tr '\n' ' ')
 if [ -n "$missing" ]; then
 	[ "$(id -u)" -eq 0 ] || fail "run as root, or install: $missing"
 	command -v apt-get >/dev/null || fail "no apt-get here; needs: $missing"
