@@ -10,26 +10,41 @@
 #include <string.h>
 #include <strings.h>
 
+/* What a byte is, looked up: each is asked several times. */
+enum byte_class { BYTE_SPACE = 1, BYTE_DIGIT = 2, BYTE_HEX = 4, BYTE_WORD = 8 };
+
+/* Of an unquoted name; beyond ASCII all are letters. */
+static const uint8_t byte_classes[256] = {
+	['\t' ... '\r'] = BYTE_SPACE,
+	[' '] = BYTE_SPACE,
+	['0' ... '9'] = BYTE_DIGIT | BYTE_HEX | BYTE_WORD,
+	['a' ... 'f'] = BYTE_HEX | BYTE_WORD,
+	['A' ... 'F'] = BYTE_HEX | BYTE_WORD,
+	['g' ... 'z'] = BYTE_WORD,
+	['G' ... 'Z'] = BYTE_WORD,
+	['_'] = BYTE_WORD,
+	['$'] = BYTE_WORD,
+	[0x80 ... 0xff] = BYTE_WORD,
+};
+
 static bool is_space(char c)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
+	return byte_classes[(unsigned char)c] & BYTE_SPACE;
 }
 
 static bool is_digit(char c)
 {
-	return c >= '0' && c <= '9';
+	return byte_classes[(unsigned char)c] & BYTE_DIGIT;
 }
 
 static bool is_hex(char c)
 {
-	return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f');
+	return byte_classes[(unsigned char)c] & BYTE_HEX;
 }
 
-/* Bytes of an unquoted name; beyond ASCII all are letters. */
 static bool is_word(char c)
 {
-	return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-	       c == '_' || c == '$' || (unsigned char)c >= 0x80;
+	return byte_classes[(unsigned char)c] & BYTE_WORD;
 }
 
 struct sql_lexer sql_lexer_of(const char *text, size_t length, unsigned flags)
@@ -40,14 +55,9 @@ struct sql_lexer sql_lexer_of(const char *text, size_t length, unsigned flags)
 				   .flags = flags };
 }
 
-bool sql_token_is(const struct sql_token *token, const char *word)
+bool sql_token_spells(const struct sql_token *token, const char *word)
 {
-	/* Most are told apart by their first letter; its cases differ in 0x20. */
-	if (token->kind != SQL_WORD || !token->length ||
-	    ((token->at[0] ^ word[0]) & ~0x20))
-		return false;
-	return strlen(word) == token->length &&
-	       !strncasecmp(token->at, word, token->length);
+	return !strncasecmp(token->at, word, token->length);
 }
 
 static char peek(const struct sql_lexer *lexer, const char *at, size_t ahead)
@@ -149,12 +159,12 @@ static enum sql_kind lex_word(struct sql_lexer *lexer, const char **after)
 
 	while (at < lexer->end && is_word(*at))
 		at++;
-	while (digits < at && is_digit(*digits))
-		digits++;
 	length = (size_t)(at - start);
 	*after = at;
 	if (lexer->after_dot)
 		return SQL_WORD;
+	while (digits < at && is_digit(*digits))
+		digits++;
 	if (is_radix(start, length))
 		return SQL_NUMBER;
 	if (digits > start && (digits == at || (*digits | 32) == 'e')) {
@@ -196,6 +206,8 @@ static enum sql_kind lex(struct sql_lexer *lexer, const char **after)
 			(*after)++;
 		return SQL_SPACE;
 	}
+	if (is_word(*at))
+		return lex_word(lexer, after);
 	if (starts_comment_line(lexer)) {
 		*after = skip_line(lexer, at);
 		return SQL_COMMENT;
@@ -215,8 +227,6 @@ static enum sql_kind lex(struct sql_lexer *lexer, const char **after)
 		*after = skip_fraction(lexer, at);
 		return SQL_NUMBER;
 	}
-	if (is_word(*at))
-		return lex_word(lexer, after);
 	return SQL_PUNCTUATION;
 }
 
@@ -476,6 +486,20 @@ size_t sql_mask(const char *text, size_t length, unsigned flags, char *out)
 	return output.length;
 }
 
+/* Every secret stands behind a name with PASSW in it, or IDENTIFIED. */
+static bool may_hold_secret(const char *text, size_t length)
+{
+	static const char *const words[] = { "PASSW", "IDENTIFIED" };
+
+	for (size_t i = 0; i < length; i++)
+		for (size_t w = 0; w < 2; w++)
+			if ((text[i] & ~0x20) == *words[w] &&
+			    length - i >= strlen(words[w]) &&
+			    !strncasecmp(text + i, words[w], strlen(words[w])))
+				return true;
+	return false;
+}
+
 size_t sql_redact(const char *text, size_t length, unsigned flags, char *out)
 {
 	struct sql_lexer lexer = sql_lexer_of(text, length, flags);
@@ -483,6 +507,10 @@ size_t sql_redact(const char *text, size_t length, unsigned flags, char *out)
 	struct secret secret = { .place = SECRET_NONE };
 	struct sql_token token;
 
+	if (!may_hold_secret(text, length)) {
+		put(&output, text, length);
+		return output.length;
+	}
 	while ((token = sql_lexer_next(&lexer)).kind != SQL_END) {
 		if (secret_token(&secret, &token))
 			put(&output, "'?'", 3);

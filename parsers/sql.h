@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "parsers/exchange.h"
 
@@ -55,8 +56,21 @@ struct sql_lexer {
 struct sql_lexer sql_lexer_of(const char *text, size_t length, unsigned flags);
 /* The next token; SQL_END at the end, for ever.  Every byte is in a token. */
 struct sql_token sql_lexer_next(struct sql_lexer *lexer);
-/* Is the token that word, letters of any case?  `word` in upper case. */
-bool sql_token_is(const struct sql_token *token, const char *word);
+/* Is the token, as long as `word`, that word?  See sql_token_is(). */
+bool sql_token_spells(const struct sql_token *token, const char *word);
+
+/*
+ * Is the token that word, letters of any case?  `word` in upper case.
+ *
+ * Asked of each token many times: most are told apart here, by length and
+ * first letter, whose cases differ in 0x20.
+ */
+static inline bool sql_token_is(const struct sql_token *token, const char *word)
+{
+	return token->kind == SQL_WORD && token->length &&
+	       !((token->at[0] ^ word[0]) & ~0x20) &&
+	       strlen(word) == token->length && sql_token_spells(token, word);
+}
 
 /*
  * sql_mask - the statement's shape: literals as `?`, comments emptied

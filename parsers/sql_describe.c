@@ -73,7 +73,7 @@ static bool is_one_of(const struct sql_token *token, const char *const *words)
 
 static bool verb_is(const struct describe *d, const char *verb)
 {
-	return !strcmp(d->verb, verb);
+	return *d->verb == *verb && !strcmp(d->verb, verb);
 }
 
 static bool verb_among(const struct describe *d, const char *const *verbs)

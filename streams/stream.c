@@ -644,6 +644,9 @@ static const struct mark *window_mark(const struct window *window, size_t at)
 {
 	size_t low = 0, high = window->mark_count, middle;
 
+	/* Mostly it is asked of a message at the window's beginning. */
+	if (high && window->marks[0].end - window->mark_base > at)
+		return &window->marks[0];
 	while (low < high) {
 		middle = low + (high - low) / 2;
 		if (window->marks[middle].end - window->mark_base > at)
