@@ -36,7 +36,8 @@
 #define CAPTURE_BYTES_MAX    (4u << 20)
 #define CONNECTIONS_MIN	     64
 #define CONNECTIONS_MAX	     1048576
-#define CONNECTIONS_DEFAULT  10240
+/* Both ends of 10,000, and of some that come and go. */
+#define CONNECTIONS_DEFAULT  24576
 #define DURATION_SECONDS_MAX 31536000.0 /* a year: a timer takes it */
 #define LATENCY_MS_MAX	     86400000.0 /* a day */
 #define EXIT_USAGE	     2
@@ -61,6 +62,7 @@ enum option_key {
 	KEY_TRANSPORT,
 	KEY_NO_ACCUMULATE,
 	KEY_NO_PLACEMENT,
+	KEY_NO_SOCKET_TRACEPOINTS,
 	KEY_KERNEL_HEADERS,
 	KEY_DOCTOR
 };
@@ -151,7 +153,7 @@ static const struct argp_option option_table[] = {
 	 "(default 4194304)",
 	 GROUP_CAPTURE},
 	{"max-connections", KEY_MAX_CONNECTIONS, "N", 0,
-	 "Connections accumulated at once: 64 to 1048576 (default 10240)",
+	 "Connections accumulated at once: 64 to 1048576 (default 24576)",
 	 GROUP_CAPTURE},
 	{"transport", KEY_TRANSPORT, "KIND", 0,
 	 "ring, perf, or auto: ring where the kernel has it (default auto)",
@@ -161,6 +163,9 @@ static const struct argp_option option_table[] = {
 	 GROUP_CAPTURE},
 	{"no-placement", KEY_NO_PLACEMENT, NULL, 0,
 	 "Probe each function at its first instruction, whatever it costs",
+	 GROUP_CAPTURE},
+	{"no-socket-tracepoints", KEY_NO_SOCKET_TRACEPOINTS, NULL, 0,
+	 "Look at each system call, as kernels before 6.3 need",
 	 GROUP_CAPTURE},
 	{"kernel-headers", KEY_KERNEL_HEADERS, "DIR", 0,
 	 "Kernel build tree to compile with; default: found, or from BTF",
@@ -499,6 +504,9 @@ static error_t parse_capture_option(int key, char *argument,
 	case KEY_NO_PLACEMENT:
 		options->placement = false;
 		return 0;
+	case KEY_NO_SOCKET_TRACEPOINTS:
+		options->socket_tracepoints = false;
+		return 0;
 	case KEY_KERNEL_HEADERS:
 		if (!*argument)
 			refuse(state, "--kernel-headers", "\"\"",
@@ -760,6 +768,7 @@ void options_parse(struct options *options, int argc, char **argv)
 		.transport = TRANSPORT_AUTO,
 		.accumulate = true,
 		.placement = true,
+		.socket_tracepoints = true,
 	};
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, 0, NULL, options);

@@ -64,6 +64,7 @@ struct options {
 	enum transport_choice transport;
 	bool accumulate;
 	bool placement;
+	bool socket_tracepoints; /* where the kernel has them */
 	const char *kernel_headers; /* NULL: find out */
 	/* instead of tracing */
 	bool doctor;

@@ -31,6 +31,9 @@
 #define STREAM_RINGS_MAX    2		   /* and what one drain may bring */
 #define STREAMS_BYTES_MAX   (256ULL << 20) /* of all */
 #define CONNECTIONS_FACTOR  4 /* of --max-connections: ended ones linger */
+/* A server is done before its client's end is known: behind --flush-ms. */
+#define HOLD_MS		    100
+#define HOLD_BYTES_MAX	    (1U << 20) /* of one direction */
 #define QUIET_MS	    1000 /* a pipe without input: what is late is lost */
 
 struct tracer {
@@ -83,6 +86,29 @@ static void ignore(struct tracer *tracer, struct connection *connection)
 	connection->ignored = true;
 	capture_ignore(tracer->capture, connection->object,
 		       connection->process.pid, connection->id);
+}
+
+/* Does a record of TLS come next (RFC 8446, 5.1)?  What is in it is not. */
+static bool tls_follows(struct stream *stream)
+{
+	struct window window;
+	uint64_t gap;
+
+	return stream_head(stream, &window, &gap) == STREAM_BYTES &&
+	       window.length >= 3 && window.bytes[0] >= 20 &&
+	       window.bytes[0] <= 23 && window.bytes[1] == 3 &&
+	       window.bytes[2] <= 4;
+}
+
+/*
+ * Nobody reads it: is it still to be written?  With -w all that the filters
+ * let through is, and of those -P is one: what is of no protocol is no choice.
+ */
+static bool is_written(const struct tracer *tracer,
+		       const struct connection *connection)
+{
+	return tracer->writer && !tracer->options.protocol_count &&
+	       filter_takes(tracer->filter, connection);
 }
 
 /* Is its process in a container that was chosen?  Else it is left alone. */
@@ -170,6 +196,50 @@ static bool on_exchange(void *context, const struct connection *connection,
 	return true;
 }
 
+/* Is the other end on this host?  With its own address as well it is. */
+static bool is_local(const struct connection *c)
+{
+	if (c->local.socket && c->remote.socket)
+		return true;
+	return *c->remote.address &&
+	       (!strcmp(c->remote.address, c->local.address) ||
+		!strncmp(c->remote.address, "127.", 4));
+}
+
+static uint64_t untaken(struct stream *stream)
+{
+	struct window window;
+	uint64_t gap;
+
+	if (stream_head(stream, &window, &gap) == STREAM_NONE)
+		return 0;
+	return stream_told(stream) - window.offset;
+}
+
+/*
+ * Is it a server's connection whose client may yet turn up?
+ *
+ * What a call of the client moves is known when it returns: the server can be
+ * done before.  Asked of each connection in its first moments alone; then it
+ * is read, and shown, as one whose client is not traced.
+ */
+static bool is_held(const struct tracer *tracer, struct connection *c)
+{
+	const struct options *options = &tracer->options;
+	uint64_t now;
+
+	if (!tracer->capture || c->closed || c->ignored ||
+	    options->both_ends || options->pid_count == 1 ||
+	    conversation_traced(c->conversation) != SIDE_SERVER || !is_local(c))
+		return false;
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (!c->held_ns)
+		c->held_ns = now;
+	return now - c->held_ns < (options->flush_ms + HOLD_MS) * 1000000ULL &&
+	       untaken(c->streams[BATCH_IN]) <= HOLD_BYTES_MAX &&
+	       untaken(c->streams[BATCH_OUT]) <= HOLD_BYTES_MAX;
+}
+
 /* The server's end is not read where the client's, traced too, tells all. */
 static void mute_mirrored(struct tracer *tracer, struct connection *connection)
 {
@@ -183,8 +253,12 @@ static void mute_mirrored(struct tracer *tracer, struct connection *connection)
 	record.timestamp_ns = record_clock_ns(tracer);
 	mirrored = filter_mirrored(tracer->filter, &record);
 	conversation_mute(connection->conversation, mirrored);
-	if (mirrored)
-		ignore(tracer, connection);
+	if (!mirrored)
+		return;
+	ignore(tracer, connection);
+	/* No more will come than what is under way. */
+	if (connection->ignored)
+		conversation_leave(connection->conversation, connection);
 }
 
 /* Once a second: what only waits for bytes that may never come. */
@@ -199,6 +273,11 @@ static void on_news(void *context, struct connection *connection)
 {
 	struct tracer *tracer = context;
 
+	if (connection->conversation &&
+	    conversation_over(connection->conversation) &&
+	    (tls_follows(connection->streams[BATCH_IN]) ||
+	     tls_follows(connection->streams[BATCH_OUT])))
+		ignore(tracer, connection);
 	if (tracer->writer && filter_takes(tracer->filter, connection))
 		pcapng_writer_take(tracer->writer, connection);
 	if (!connection->conversation)
@@ -206,11 +285,16 @@ static void on_news(void *context, struct connection *connection)
 			conversation_new(&tracer->conversations);
 	if (!connection->conversation)
 		return;
+	conversation_identify(connection->conversation, connection);
 	mute_mirrored(tracer, connection);
+	connection->held = is_held(tracer, connection);
+	if (connection->held)
+		return;
 	conversation_run(connection->conversation, connection);
 	if (connection->closed || conversation_over(connection->conversation))
 		end_gone(tracer, connection);
-	if (conversation_over(connection->conversation))
+	if (conversation_over(connection->conversation) &&
+	    !is_written(tracer, connection))
 		ignore(tracer, connection);
 	if (!connection->closed)
 		return;

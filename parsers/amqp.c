@@ -224,6 +224,7 @@ static void report(struct amqp *amqp, const struct call *call)
 	if (observer->value && body.bytes)
 		observer->value(observer->context, exchange, -1, body);
 	observer->exchange(observer->context, exchange);
+	exchange_done(exchange);
 }
 
 static void finish(struct amqp *amqp, struct call *call)

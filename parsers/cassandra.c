@@ -770,6 +770,7 @@ static void cassandra_close(void *state)
 	for (size_t i = 0; i < CASSANDRA_PREPARED_MAX; i++)
 		cassandra_prepared_free(cassandra->prepared[i]);
 	cassandra_answering_free(&cassandra->answering);
+	exchange_done(&cassandra->exchange);
 	framed_free(&cassandra->envelopes);
 	framed_free(&cassandra->segments);
 	buffer_free(&cassandra->keyspace);

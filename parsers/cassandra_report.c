@@ -303,4 +303,6 @@ void cassandra_report(struct cassandra *cassandra,
 	for (size_t i = 0; i < exchange->parameter_count; i++)
 		cassandra_tell_value(cassandra, -1, exchange->parameters[i]);
 	cassandra->observer->exchange(cassandra->observer->context, exchange);
+	exchange_done(exchange);
+	cassandra->answering.described = false;
 }

@@ -61,6 +61,10 @@ static void report_exchange(void *context, const struct exchange *exchange)
 	const struct conversation_settings *s = conversation->settings;
 	enum side traced = conversation->client_out ? SIDE_CLIENT : SIDE_SERVER;
 
+	if (exchange_is_void(exchange)) {
+		s->account->parser_errors++;
+		return;
+	}
 	/* Muted: this one was begun before. */
 	if (conversation->muted ||
 	    (s->exchange && !s->exchange(s->context, conversation->connection,
@@ -472,9 +476,11 @@ static void conversation_discard(struct conversation *conversation)
 {
 	struct stream **streams = conversation->connection->streams;
 	struct account *account = conversation->settings->account;
+	uint64_t *count = conversation->muted ? &account->bytes_mirrored :
+						&account->bytes_unparsed;
 
-	discard(streams[BATCH_IN], &account->bytes_unparsed);
-	discard(streams[BATCH_OUT], &account->bytes_unparsed);
+	discard(streams[BATCH_IN], count);
+	discard(streams[BATCH_OUT], count);
 }
 
 /* Muted: the parser is told of what it did not see when it hears again. */
@@ -493,15 +499,23 @@ static void conversation_skip(struct conversation *conversation)
 	}
 }
 
-void conversation_run(struct conversation *conversation,
-		      struct connection *connection)
+void conversation_identify(struct conversation *conversation,
+			   struct connection *connection)
 {
 	conversation->connection = connection;
-	conversation->active = true;
-	conversation->rested = false;
 	while (conversation->phase == PHASE_PROBE &&
 	       conversation_probe(conversation))
 		;
+	conversation->connection = NULL;
+}
+
+void conversation_run(struct conversation *conversation,
+		      struct connection *connection)
+{
+	conversation_identify(conversation, connection);
+	conversation->connection = connection;
+	conversation->active = true;
+	conversation->rested = false;
 	if (conversation->phase == PHASE_PARSE) {
 		if (conversation->muted)
 			conversation_skip(conversation);
@@ -543,6 +557,14 @@ void conversation_rest(struct conversation *conversation,
 bool conversation_over(const struct conversation *conversation)
 {
 	return conversation->phase == PHASE_OVER;
+}
+
+void conversation_leave(struct conversation *conversation,
+			struct connection *connection)
+{
+	conversation->connection = connection;
+	conversation_close(conversation);
+	conversation->connection = NULL;
 }
 
 void conversation_end(struct conversation *conversation,

@@ -51,6 +51,15 @@ struct conversation *
 conversation_new(const struct conversation_settings *settings);
 
 /*
+ * conversation_identify - find out which protocol it is, and who is the client
+ *
+ * As far as the bytes tell that are there now; none of a message is taken.
+ * conversation_run() does it as well.
+ */
+void conversation_identify(struct conversation *conversation,
+			   struct connection *connection);
+
+/*
  * conversation_run - deal with what the connection's streams hold now
  *
  * To be called at the end of a pass, when holes have been settled.  When the
@@ -82,6 +91,15 @@ enum side conversation_traced(const struct conversation *conversation);
  * goes on at the next message.
  */
 void conversation_mute(struct conversation *conversation, bool muted);
+
+/*
+ * conversation_leave - nothing of it will be read any more
+ *
+ * The parser is closed, and its memory freed: what is pending is reported, of
+ * one that is muted counted as mirrored.  conversation_over() from then on.
+ */
+void conversation_leave(struct conversation *conversation,
+			struct connection *connection);
 
 /* The parser reports what is pending; frees.  NULL is fine. */
 void conversation_end(struct conversation *conversation,

@@ -4,8 +4,17 @@
  */
 #include "parsers/exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+/* Kept for the next exchanges: 0.1 MB, which stays in the processor's cache. */
+#define SPARES_MAX 8
+
+static struct exchange_lists *spare;
+static unsigned spares;
+/* Where an exchange without lists puts what it has: nobody reads it. */
+static struct exchange_lists nowhere;
 
 struct span span_string(const char *text)
 {
@@ -24,9 +33,57 @@ bool span_is_nocase(struct span span, const char *text)
 	       !strncasecmp(span.bytes, text, span.length);
 }
 
+static void use_lists(struct exchange *exchange, struct exchange_lists *lists)
+{
+	exchange->lists = lists;
+	if (!lists)
+		lists = &nowhere;
+	exchange->columns = lists->columns;
+	exchange->parameters = lists->parameters;
+	exchange->attributes = lists->attributes;
+}
+
+static void take_lists(struct exchange *exchange)
+{
+	struct exchange_lists *lists = spare;
+
+	if (lists) {
+		spare = lists->next;
+		spares--;
+	} else {
+		lists = malloc(sizeof(*lists));
+	}
+	use_lists(exchange, lists);
+}
+
+void exchange_done(struct exchange *exchange)
+{
+	struct exchange_lists *lists = exchange->lists;
+
+	use_lists(exchange, NULL);
+	exchange->column_count = exchange->parameter_count =
+		exchange->attribute_count = 0;
+	if (!lists)
+		return;
+	if (spares == SPARES_MAX) {
+		free(lists);
+		return;
+	}
+	lists->next = spare;
+	spare = lists;
+	spares++;
+}
+
+bool exchange_is_void(const struct exchange *exchange)
+{
+	return !exchange->lists;
+}
+
 void exchange_reset(struct exchange *exchange, const char *system,
 		    enum exchange_family family)
 {
+	if (!exchange->lists)
+		take_lists(exchange);
 	/* The arrays are large: what their counts say is in use is enough. */
 	exchange->system = system;
 	exchange->family = family;

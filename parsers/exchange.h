@@ -47,7 +47,19 @@ struct attribute {
 	double real;
 };
 
+/*
+ * The long lists of an exchange: it has them from exchange_reset() to
+ * exchange_done() alone, as a connection is idle most of the time.
+ */
+struct exchange_lists {
+	struct span columns[EXCHANGE_COLUMNS_MAX];
+	struct span parameters[EXCHANGE_PARAMETERS_MAX];
+	struct attribute attributes[EXCHANGE_ATTRIBUTES_MAX];
+	struct exchange_lists *next; /* of those that nobody has */
+};
+
 struct exchange {
+	struct exchange_lists *lists; /* owned; NULL: none */
 	const char *system;	/* "mysql": the protocol, static */
 	enum exchange_family family;
 	/* What the protocol carries: "llm", "grpc"; static; NULL: itself. */
@@ -70,10 +82,10 @@ struct exchange {
 	struct span user;	/* of the login, with operation "LOGIN" */
 	struct span targets[EXCHANGE_TARGETS_MAX]; /* tables, collections, keys */
 	size_t target_count;
-	struct span columns[EXCHANGE_COLUMNS_MAX]; /* "table.column", of origin */
+	struct span *columns;	 /* "table.column", of origin */
 	size_t column_count;	 /* of columns[] */
 	uint64_t columns_total;	 /* in the result set */
-	struct span parameters[EXCHANGE_PARAMETERS_MAX]; /* decoded, as text */
+	struct span *parameters; /* decoded, as text */
 	size_t parameter_count;
 	bool failed;
 	int64_t status;		/* protocol's error code; 0 success; -1 unknown */
@@ -91,7 +103,7 @@ struct exchange {
 	uint32_t tid;		/* thread that moved the request */
 	bool complete;		/* no byte of it is missing */
 	uint64_t missed_bytes;	/* known to be missing from it */
-	struct attribute attributes[EXCHANGE_ATTRIBUTES_MAX];
+	struct attribute *attributes;
 	size_t attribute_count;
 };
 
@@ -103,12 +115,24 @@ bool span_is_nocase(struct span span, const char *text);
 
 /*
  * exchange_reset - all fields unknown, but for what every exchange has
+ * @exchange: zeroed before the first time; exchange_done() follows the last
  * @system: the parser's name
  *
  * complete, statement_known and results == 1 are set; operation is "".
+ * columns[], parameters[] and attributes[] have room for their MAX; out of
+ * memory exchange_is_void().
  */
 void exchange_reset(struct exchange *exchange, const char *system,
 		    enum exchange_family family);
+
+/*
+ * exchange_done - it was reported, or will not be: its lists are given back
+ *
+ * Done again it stays as it is.  Of no use before another exchange_reset().
+ */
+void exchange_done(struct exchange *exchange);
+/* Has it no lists?  What was put there is nowhere: not to be reported. */
+bool exchange_is_void(const struct exchange *exchange);
 
 /*
  * Appends an attribute; what does not fit EXCHANGE_ATTRIBUTES_MAX is left

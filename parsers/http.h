@@ -76,6 +76,11 @@ struct http_application {
 	 * its own after all, the exchange is as it was.
 	 */
 	bool (*finish)(void *state, struct exchange *exchange);
+	/*
+	 * After finish(): has it handed that side's texts to the observer?  Else
+	 * the beginning of the body will be.
+	 */
+	bool (*told)(const void *state, enum side side);
 	void (*close)(void *state);
 };
 

@@ -44,11 +44,14 @@ static void *http1_open(bool from_start, const struct observer *observer)
 static struct step took(struct http1 *h, enum side side,
 			const struct view *view, size_t length)
 {
-	struct http1_entry *entry = h->lanes[side].entry;
+	struct http1_lane *lane = &h->lanes[side];
 
-	if (entry)
-		http_transaction_moved(entry->transaction, side, view->window,
-				       view->at, length);
+	if (length)
+		lane->last_ns = window_last_ns(view->window,
+					       view->at + length - 1);
+	if (lane->entry)
+		http_transaction_moved(lane->entry->transaction, side,
+				       view->window, view->at, length);
 	return (struct step){ PARSE_TOOK, length };
 }
 
@@ -91,11 +94,12 @@ static void lose_message(struct http1 *h, enum side side)
 	if (side == SIDE_CLIENT) {
 		http1_queue_lose_requests(h);
 	} else {
-		h->server_lost = true;
+		http1_queue_lose_answers(h);
 		release_client(h);
 	}
 	end_message(h, side);
 	lane->phase = HTTP1_AT_START;
+	lane->adrift = true;
 }
 
 /* What two readers may disagree about is said. */
@@ -173,6 +177,7 @@ static void switch_over(struct http1 *h, const struct http1_head *head)
 	if (h->lanes[SIDE_CLIENT].entry == entry) {
 		entry->unproven = true;
 		end_message(h, SIDE_CLIENT);
+		h->lanes[SIDE_CLIENT].adrift = true;
 	}
 	if (http1_switch_open(h, entry, head))
 		entry->transaction = NULL;
@@ -207,8 +212,8 @@ static void take_response(struct http1 *h, const struct http1_head *head)
 		return;
 	}
 	release_client(h);
-	/* Was it HEAD?  Who did not see the method can't know. */
-	lane->doubtful = !known;
+	/* Was it HEAD?  Who can't say which request it was can't know. */
+	lane->doubtful = !known || entry->unproven;
 	if (status == 204 || status == 304 || bodiless)
 		end_message(h, SIDE_SERVER);
 	else
@@ -222,7 +227,9 @@ static void end_head(struct http1 *h, enum side side, bool whole)
 	struct http1_head head;
 
 	http1_head_read(&head, side, &lane->head, false, whole);
-	if (!whole) {
+	if (!whole && side == SIDE_SERVER && head.head.status == 101) {
+		switch_over(h, &head);
+	} else if (!whole) {
 		http_transaction_head(lane->entry->transaction, side,
 				      &head.head);
 		lose_message(h, side);
@@ -275,6 +282,9 @@ static struct step step_start(struct http1 *h, enum side side,
 	}
 	switch (http1_look(side, view->bytes, view->length, &start)) {
 	case HTTP1_NO:
+		if (side == SIDE_CLIENT && !view->at && !lane->adrift &&
+		    !http1_switch_guess(h, side, view->window, false))
+			return http1_switch_parse(h, side, view->window);
 		return LOST;
 	case HTTP1_MORE:
 		return view->length >= PARSER_WINDOW_MAX ? LOST : MORE;
@@ -296,7 +306,7 @@ static struct step step_start(struct http1 *h, enum side side,
 		return (struct step){ PARSE_DONE, 0 };
 	lane->phase = HTTP1_IN_HEAD;
 	lane->cut = lane->unseen;
-	lane->unseen = false;
+	lane->unseen = lane->adrift = false;
 	lane->line = start.length;
 	/* A line of a window's size leaves room for a few headers no more. */
 	buffer_gather(&lane->head, view->bytes, start.length,
@@ -519,7 +529,19 @@ static size_t http1_resync(void *state, enum side side,
 	if (lane->phase != HTTP1_AT_START)
 		return 0;
 	at = http1_find(side, window->bytes, window->length, lane->unseen);
-	lane->unseen = lane->unseen && !at;
+	if (at == window->length &&
+	    http1_switch_guess(h, side, window, true) < at)
+		return http1_switch_resync(h, side, window);
+	/* An answer that it waits for was lost, most likely. */
+	if (at == window->length && side == SIDE_SERVER)
+		release_client(h);
+	lane->adrift = lane->adrift || at == window->length;
+	if (!at)
+		return 0;
+	lane->last_ns = window_last_ns(window, at - 1);
+	/* The rest of a method may look like the beginning of another. */
+	lane->unseen = lane->unseen &&
+		       http1_is_token_byte(window->bytes[at - 1]);
 	return at;
 }
 
@@ -531,9 +553,11 @@ static void lose_start(struct http1 *h, enum side side, uint64_t missed)
 		http1_queue_lose_requests(h);
 		h->client_lost_bytes += missed;
 	} else {
-		h->server_lost = true;
+		http1_queue_lose_answers(h);
+		release_client(h);
 		h->server_damaged_bytes += missed;
 	}
+	h->lanes[side].adrift = true;
 }
 
 /* A gap in a body or chunk of known length, and perhaps beyond it. */
@@ -569,6 +593,8 @@ static void http1_gap(void *state, enum side side, uint64_t missed)
 {
 	struct http1 *h = state;
 	struct http1_lane *lane = &h->lanes[side];
+	/* Of a body that need not be there nothing had come. */
+	bool doubtful = lane->doubtful && side == SIDE_SERVER;
 
 	if (h->other) {
 		http1_switch_gap(h, side, missed);
@@ -587,6 +613,7 @@ static void http1_gap(void *state, enum side side, uint64_t missed)
 		return;
 	}
 	lane->doubtful = false;
+	lane->last_ns = HTTP1_IN_HOLE;
 	switch (lane->phase) {
 	case HTTP1_AT_START:
 	case HTTP1_HELD:
@@ -595,6 +622,8 @@ static void http1_gap(void *state, enum side side, uint64_t missed)
 		return;
 	case HTTP1_IN_LENGTH:
 	case HTTP1_IN_CHUNK:
+		if (doubtful)
+			break;
 		gap_known(h, side, missed);
 		return;
 	default:
@@ -603,7 +632,7 @@ static void http1_gap(void *state, enum side side, uint64_t missed)
 	if (lane->entry)
 		http_transaction_missed(lane->entry->transaction, side,
 					missed);
-	if (lane->phase == HTTP1_UNTIL_CLOSE)
+	if (lane->phase == HTTP1_UNTIL_CLOSE && !doubtful)
 		return;
 	lane->unseen = true;
 	if (side == SIDE_SERVER)
@@ -612,6 +641,8 @@ static void http1_gap(void *state, enum side side, uint64_t missed)
 		end_head(h, side, false);
 	else
 		lose_message(h, side);
+	if (h->other)
+		http1_switch_gap(h, side, missed);
 }
 
 static void http1_close(void *state)

@@ -58,6 +58,8 @@ size_t http1_find(enum side side, const uint8_t *bytes, size_t length,
 		  bool unseen);
 /* Is it one in use?  Another, behind a hole, may be the rest of one ("ET"). */
 bool http1_method_is_known(struct span method);
+/* May a method hold it? */
+bool http1_is_token_byte(uint8_t c);
 /* Does a whole header field stand here? */
 bool http1_is_field(const uint8_t *bytes, size_t length);
 
@@ -91,13 +93,14 @@ struct http1_entry {
 	uint64_t start_ns;   /* of its request; 0: not seen */
 	bool done[SIDES];    /* that side's message has ended */
 	bool unproven;	     /* its response may be another's */
-	bool adrift;	     /* as those before it were, when it was sent */
 	/*
-	 * Requests before it were not seen: so many answers in all must have
-	 * come before it was sent, if it isn't to be answered out of turn.
+	 * Behind a hole that took requests, or answers, of which nobody knows
+	 * how many: so many answers in all must have come before it was sent,
+	 * and it must have begun something new, if it is to be believed.
 	 */
-	bool behind_gap;
+	bool behind;
 	uint64_t proof;
+	uint64_t before_ns; /* when the client's byte before it moved */
 	bool expects;	     /* it waits for 100 before its body */
 	bool continued;	     /* that has come */
 	bool answered;	     /* a final response's head has come */
@@ -117,10 +120,14 @@ enum http1_phase {
 	HTTP1_HELD	   /* the answer says what comes next */
 };
 
+/* The time of a byte that was not seen: later than any. */
+#define HTTP1_IN_HOLE UINT64_MAX
+
 /* One direction. */
 struct http1_lane {
 	enum http1_phase phase;
 	bool unseen; /* what comes before the next byte was not seen */
+	bool adrift; /* where a message begins is to be found */
 	uint64_t left; /* bytes of a body or a chunk */
 	struct buffer head;
 	size_t line; /* where its last line begins */
@@ -128,6 +135,7 @@ struct http1_lane {
 	bool doubtful; /* the body may not be there at all */
 	bool cut;      /* the start line may have lost its beginning */
 	bool dropping; /* resync() was asked: the next gap is bytes dropped */
+	uint64_t last_ns; /* of the last byte; HTTP1_IN_HOLE: it is missing */
 };
 
 struct http1_switch;
@@ -140,11 +148,13 @@ struct http1 {
 	bool from_start;
 	bool asked;	  /* a request has been seen */
 	bool pipelines;	  /* requests are sent before answers have come */
+	bool overlaps;	  /* and more when some of the answers have come */
+	bool behind;	  /* the next request will be: see struct http1_entry */
 	bool impatient;	  /* the other side has nothing to say any more */
 	/* requests may be missing since the last one, of so many bytes */
 	bool client_lost;
 	uint64_t client_lost_bytes;
-	uint64_t client_proof; /* for the next request, see above */
+	uint64_t client_proof; /* for the next request; 0: not to be counted */
 	uint64_t answers;      /* that have ended */
 	uint64_t answer_ns;    /* when the last one came */
 	/*
@@ -173,6 +183,8 @@ struct http1_entry *http1_queue_response(struct http1 *h,
 					 bool *wait);
 /* Requests, or the rest of one, were lost. */
 void http1_queue_lose_requests(struct http1 *h);
+/* Answers, or the rest of one, were lost. */
+void http1_queue_lose_answers(struct http1 *h);
 /* A side's message has ended; tells the entry when both have. */
 void http1_queue_done(struct http1 *h, struct http1_entry *entry,
 		      enum side side);
@@ -188,6 +200,14 @@ void http1_queue_close(struct http1 *h);
  */
 bool http1_switch_open(struct http1 *h, struct http1_entry *entry,
 		       const struct http1_head *response);
+/*
+ * http1_switch_guess - WebSocket's frames, where the answer 101 was lost
+ * @unseen: what comes before the first byte was not seen, or is not known
+ *
+ * Where they begin: the connection has been switched; `length`: nowhere.
+ */
+size_t http1_switch_guess(struct http1 *h, enum side side,
+			  const struct window *window, bool unseen);
 /* As in parser.h. */
 struct step http1_switch_parse(struct http1 *h, enum side side,
 			       const struct window *window);

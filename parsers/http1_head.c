@@ -13,7 +13,7 @@
 #include <strings.h>
 
 /* RFC 9110 section 5.6.2. */
-static bool is_token_byte(uint8_t c)
+bool http1_is_token_byte(uint8_t c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
 	       (c >= 'a' && c <= 'z') ||
@@ -76,7 +76,7 @@ static enum http1_look look_part(const uint8_t *bytes, size_t length)
 	size_t n = 0;
 
 	/* Methods in lower case are believed when their line is whole. */
-	while (n < length && is_token_byte(bytes[n]) &&
+	while (n < length && http1_is_token_byte(bytes[n]) &&
 	       !(bytes[n] >= 'a' && bytes[n] <= 'z'))
 		n++;
 	if (n > HTTP1_METHOD_MAX)
@@ -118,7 +118,7 @@ static enum http1_look look_request(const uint8_t *bytes, size_t length,
 	line = span_trim(line);
 	if (line.bytes != (const char *)bytes)
 		return HTTP1_NO;
-	while (method < line.length && is_token_byte(bytes[method]))
+	while (method < line.length && http1_is_token_byte(bytes[method]))
 		method++;
 	/* The shortest: "M / HTTP/1.1". */
 	if (!method || method > HTTP1_METHOD_MAX || line.length < method + 11 ||
@@ -286,7 +286,7 @@ bool http1_is_field(const uint8_t *bytes, size_t length)
 
 	if (n == SIZE_MAX)
 		return false;
-	while (name < n && is_token_byte(bytes[name]))
+	while (name < n && http1_is_token_byte(bytes[name]))
 		name++;
 	return name && name < n && bytes[name] == ':';
 }
@@ -372,7 +372,7 @@ static void take_field(struct http1_head *head, uint8_t *bytes, size_t length)
 	struct http_header header;
 	size_t name = 0, colon;
 
-	while (name < length && is_token_byte(bytes[name])) {
+	while (name < length && http1_is_token_byte(bytes[name])) {
 		if (bytes[name] >= 'A' && bytes[name] <= 'Z')
 			bytes[name] |= 0x20;
 		name++;
@@ -409,7 +409,7 @@ static void take_target(struct http1_head *head)
 	struct span target = head->start.target;
 	size_t n = 0;
 
-	while (n < target.length && is_token_byte((uint8_t)target.bytes[n]))
+	while (n < target.length && http1_is_token_byte((uint8_t)target.bytes[n]))
 		n++;
 	if (target.length - n < 3 || memcmp(target.bytes + n, "://", 3))
 		return;

@@ -6,7 +6,9 @@
  * queue would do if every byte were seen.  Where some were not, time helps: an
  * answer that had come before a request was sent is not its answer, and a
  * client that doesn't pipeline sends its next request when it has its answer.
- * What neither proves is told as incomplete.
+ * One that does is believed to send its next ones when it has all answers, as
+ * long as nothing shows that it overlaps them; then nothing can be believed any
+ * more.  What is not proven is told as incomplete.
  */
 #include "parsers/http1.h"
 
@@ -71,31 +73,75 @@ static struct http1_entry *first_open(const struct http1 *h)
 
 void http1_queue_lose_requests(struct http1 *h)
 {
+	const struct http1_lane *lane = &h->lanes[SIDE_CLIENT];
 	const struct http1_entry *entry;
+	uint64_t proof = h->answers;
 
-	h->client_lost = true;
-	h->client_proof = h->answers;
 	DL_FOREACH(h->queue, entry)
-		h->client_proof += !entry->done[SIDE_SERVER];
-	/* That of a request which is there in part, or of a lost one. */
-	if (!h->lanes[SIDE_CLIENT].entry)
-		h->client_proof++;
+		proof += !entry->done[SIDE_SERVER];
+	/* One more, unless it is the rest of one that is known to be lost. */
+	proof += !lane->entry && !lane->adrift;
+	if (!h->client_lost || proof > h->client_proof)
+		h->client_proof = proof;
+	if (h->server_lost)
+		h->client_proof = 0;
+	h->client_lost = true;
+}
+
+void http1_queue_lose_answers(struct http1 *h)
+{
+	struct http1_entry *entry;
+
+	h->server_lost = true;
+	h->client_proof = 0;
+	DL_FOREACH(h->queue, entry)
+		entry->proof = 0;
+}
+
+/* From `entry` on pairs are not to be believed. */
+static void doubt_from(struct http1 *h, struct http1_entry *entry)
+{
+	h->behind = true;
+	for (; entry; entry = entry->next)
+		entry->behind = true;
+}
+
+/* From `entry` on they are, up to the next hole. */
+static void believe_from(struct http1 *h, struct http1_entry *entry)
+{
+	do {
+		entry->behind = false;
+		entry = entry->next;
+	} while (entry && entry->before_ns != HTTP1_IN_HOLE);
+	h->behind = h->queue->prev->behind;
 }
 
 /*
- * How many responses were lost is not known: nor is it for what is sent while
- * some seem to be due.  Who sends another request when an answer has come that
- * is younger than all of them has them all, most likely.
+ * Who sends a request when an answer has come that is younger than all it had
+ * sent before has all answers, unless it is known to overlap them.
  */
-static bool is_adrift(struct http1 *h, uint64_t ns)
+static void realign(struct http1 *h, uint64_t ns)
 {
-	if (!h->queue || !h->queue->prev->adrift)
-		return false;
-	if (h->queue->prev->start_ns < h->answer_ns && h->answer_ns < ns &&
-	    !h->lanes[SIDE_SERVER].entry)
-		while (h->queue)
-			entry_tell(h, h->queue);
-	return true;
+	struct http1_entry *entry, *fresh = NULL;
+
+	DL_FOREACH(h->queue, entry)
+		if (!entry->done[SIDE_SERVER] && entry->behind &&
+		    !entry->unproven && entry->start_ns <= ns &&
+		    entry->before_ns < h->answer_ns &&
+		    h->answer_ns < entry->start_ns)
+			fresh = entry;
+	if (!fresh)
+		return;
+	/* An answer that has not come either proves that it does. */
+	if (h->answers < fresh->proof)
+		h->overlaps = h->pipelines = true;
+	if (h->overlaps)
+		return;
+	while (h->queue != fresh) {
+		h->answers += !h->queue->done[SIDE_SERVER];
+		entry_tell(h, h->queue);
+	}
+	believe_from(h, fresh);
 }
 
 struct http1_entry *http1_queue_request(struct http1 *h,
@@ -103,23 +149,24 @@ struct http1_entry *http1_queue_request(struct http1 *h,
 					const char *version)
 {
 	uint64_t ns = window_first_ns(window, at);
-	bool adrift = is_adrift(h, ns);
+	uint64_t before_ns = h->lanes[SIDE_CLIENT].last_ns;
 	struct http1_entry *entry, *oldest = h->queue;
 
 	if (h->queued >= HTTP1_PIPELINE_MAX) {
 		if (oldest == h->lanes[SIDE_SERVER].entry)
 			oldest = oldest->next;
 		entry_tell(h, oldest);
-		h->server_lost = true;
+		http1_queue_lose_answers(h);
 	}
 	entry = entry_new(h, version);
 	if (!entry)
 		return NULL;
 	entry->start_ns = ns;
-	entry->adrift = entry->unproven = adrift;
-	/* When all before it have been answered, so has what was lost. */
-	entry->behind_gap = h->client_lost || (h->queue &&
-					       h->queue->prev->behind_gap);
+	entry->before_ns = before_ns;
+	/* Its first byte came with the last of another. */
+	if (before_ns != HTTP1_IN_HOLE && ns <= before_ns)
+		h->pipelines = true;
+	entry->behind = h->behind = h->behind || h->client_lost;
 	entry->proof = h->client_proof;
 	DL_APPEND(h->queue, entry);
 	h->asked = true;
@@ -167,25 +214,34 @@ static uint64_t sent_by(struct http1 *h, uint64_t ns)
  * are the lost ones.  With it there is no telling, unless what is missing is
  * too short for a response.
  */
-static void skip_lost(struct http1 *h, uint64_t ns, unsigned status)
+static void skip_lost(struct http1 *h, uint64_t ns)
 {
 	uint64_t damaged = h->server_damaged_bytes;
 	uint64_t hidden = h->server_hidden_bytes;
 	uint64_t least = damaged != 0;
 	uint64_t most = least + damaged / HTTP1_RESPONSE_BYTES_MIN;
+	uint64_t before_ns = h->lanes[SIDE_SERVER].last_ns;
 	uint64_t sent = sent_by(h, ns), skip;
+	/* The rest were sent when what is missing had come. */
+	uint64_t exposed = before_ns < ns ? sent_by(h, before_ns) : sent;
 	struct http1_entry *entry = first_open(h), *next;
+	bool room = hidden + damaged >= 2 || before_ns != HTTP1_IN_HOLE;
 
 	h->server_lost = false;
 	h->server_damaged_bytes = h->server_hidden_bytes = 0;
+	/* The rest of a lost answer has come too. */
+	if (before_ns < ns && before_ns > h->answer_ns)
+		h->answer_ns = before_ns;
 	if (!sent)
 		return;
 	/* The last byte of one, and the first of another. */
 	if (hidden >= 2)
 		most += 1 + (hidden - 2) / HTTP1_RESPONSE_BYTES_MIN;
-	if (sent - 1 > most)
+	skip = exposed < sent ? exposed : sent - 1;
+	if (skip > most)
 		h->pipelines = true;
-	skip = h->pipelines && least < sent - 1 ? least : sent - 1;
+	if (h->pipelines && least < skip)
+		skip = least;
 	if (damaged)
 		http_transaction_missed(entry->transaction, SIDE_SERVER,
 					damaged);
@@ -193,15 +249,33 @@ static void skip_lost(struct http1 *h, uint64_t ns, unsigned status)
 		next = entry->next;
 		/* An interim response may be missing too. */
 		if (skip || (h->pipelines && most > least) ||
-		    (hidden + damaged >= 2 && entry->expects &&
-		     !entry->continued && status >= 200))
+		    (room && entry->start_ns <= before_ns))
 			entry->unproven = true;
-		entry->adrift |= h->pipelines && most > least;
+		if (h->pipelines && most > least)
+			doubt_from(h, entry);
 		if (!skip)
 			continue;
 		skip--;
 		http1_queue_done(h, entry, SIDE_SERVER);
 	}
+}
+
+/* How the client sends, as an answer to `entry` begins at `ns`. */
+static void note_pipelining(struct http1 *h, const struct http1_entry *entry,
+			    uint64_t ns)
+{
+	const struct http1_entry *later = entry->next;
+
+	if (!later || entry->continued || !later->start_ns ||
+	    later->start_ns > ns)
+		return;
+	h->pipelines = true;
+	if (entry->start_ns >= h->answer_ns)
+		return;
+	while (later && later->start_ns <= h->answer_ns)
+		later = later->next;
+	if (later && later->start_ns < ns)
+		h->overlaps = true;
 }
 
 struct http1_entry *http1_queue_response(struct http1 *h,
@@ -212,11 +286,17 @@ struct http1_entry *http1_queue_response(struct http1 *h,
 {
 	uint64_t first = window_first_ns(window, at);
 	uint64_t last = window_last_ns(window, at);
+	uint64_t before_ns = h->lanes[SIDE_SERVER].last_ns;
 	struct http1_entry *entry;
 
 	*wait = false;
+	/* It came with the last byte of another. */
+	if (before_ns != HTTP1_IN_HOLE && first <= before_ns &&
+	    !(h->queue && h->queue->continued))
+		h->pipelines = true;
 	if (h->server_lost)
-		skip_lost(h, last, start->status);
+		skip_lost(h, last);
+	realign(h, last);
 	entry = first_open(h);
 	if (!entry) {
 		*wait = !h->impatient && !h->client_lost &&
@@ -227,12 +307,8 @@ struct http1_entry *http1_queue_response(struct http1 *h,
 	if (!entry->continued && entry->start_ns && last &&
 	    last < entry->start_ns)
 		return orphan_new(h, start->version, last);
-	if (entry->next && entry->next->start_ns &&
-	    entry->next->start_ns <= first)
-		h->pipelines = true;
-	if (!entry->continued && entry->behind_gap &&
-	    (h->pipelines || h->answers < entry->proof ||
-	     h->answer_ns > entry->start_ns))
+	note_pipelining(h, entry, first);
+	if (!entry->continued && entry->behind)
 		entry->unproven = true;
 	h->answer_ns = last;
 	return entry;

@@ -33,37 +33,54 @@ struct http1_switch {
 	struct mark marks[SIDES];
 };
 
-static struct http_websocket *open_websocket(struct http1 *h,
-					     struct http1_entry *entry,
-					     const struct http_head *response)
+static struct http1_switch *open_websocket(struct http1 *h,
+					   struct http1_entry *entry,
+					   struct span extensions)
 {
+	struct http1_switch *other = calloc(1, sizeof(*other));
 	struct buffer masked = { NULL, 0, 0 };
-	struct http_websocket *websocket;
 
-	http_target_mask(&masked, http_text_span(entry->transaction,
-						 entry->transaction->target));
-	websocket = http_websocket_new(
-		h->observer, buffer_span(&masked),
-		http_header(response, "sec-websocket-extensions"));
+	h->other = other;
+	if (!other)
+		return NULL;
+	/* Of another's request it would be a lie in each message. */
+	if (!entry->unproven)
+		http_target_mask(&masked,
+				 http_text_span(entry->transaction,
+						entry->transaction->target));
+	other->websocket = http_websocket_new(h->observer,
+					      buffer_span(&masked),
+					      extensions);
+	other->kind = other->websocket ? SWITCH_WEBSOCKET : SWITCH_OVER;
+	if (other->websocket && h->lanes[SIDE_CLIENT].adrift)
+		http_websocket_unseen(other->websocket, SIDE_CLIENT);
 	buffer_free(&masked);
-	return websocket;
+	return other;
 }
 
 bool http1_switch_open(struct http1 *h, struct http1_entry *entry,
 		       const struct http1_head *response)
 {
-	struct http1_switch *other = calloc(1, sizeof(*other));
 	struct span upgrade = http_header(&response->head, "upgrade");
+	struct span extensions = http_header(&response->head,
+					     "sec-websocket-extensions");
 	bool switching = response->head.status == 101;
+	struct http1_switch *other;
 
-	h->other = other;
+	/* Where the answer is cut, what was asked for must do. */
+	if (response->head.incomplete && !upgrade.bytes)
+		upgrade = http_text_span(entry->transaction,
+					 entry->transaction->upgrade);
+	if (response->head.incomplete && !extensions.bytes)
+		extensions = span_string(HTTP_WEBSOCKET_ANY);
+	if (switching && span_is_nocase(upgrade, "websocket")) {
+		open_websocket(h, entry, extensions);
+		return false;
+	}
+	other = h->other = calloc(1, sizeof(*other));
 	if (!other)
 		return false;
-	if (switching && span_is_nocase(upgrade, "websocket")) {
-		other->websocket = open_websocket(h, entry, &response->head);
-		other->kind = other->websocket ? SWITCH_WEBSOCKET :
-						 SWITCH_OVER;
-	} else if (switching && span_is_nocase(upgrade, "h2c")) {
+	if (switching && span_is_nocase(upgrade, "h2c")) {
 		http_transaction_note(entry->transaction,
 				      "datasnoop.http.upgraded", "h2c");
 		/* The stream that takes it over does not know. */
@@ -77,6 +94,33 @@ bool http1_switch_open(struct http1 *h, struct http1_entry *entry,
 		return true;
 	}
 	return false;
+}
+
+size_t http1_switch_guess(struct http1 *h, enum side side,
+			  const struct window *window, bool unseen)
+{
+	struct http1_entry *entry = h->queue ? h->queue->prev : NULL;
+	struct http1_switch *other;
+	size_t at;
+
+	if (!entry || !entry->upgrades || !entry->done[SIDE_CLIENT] ||
+	    entry->answered ||
+	    !span_is_nocase(http_text_span(entry->transaction,
+					   entry->transaction->upgrade),
+			    "websocket"))
+		return window->length;
+	at = http_websocket_find(side, window, unseen);
+	if (at == window->length)
+		return at;
+	other = open_websocket(h, entry, span_string(HTTP_WEBSOCKET_ANY));
+	if (other && other->websocket) {
+		http_websocket_unseen(other->websocket, SIDE_SERVER);
+		if (unseen && side == SIDE_CLIENT)
+			http_websocket_unseen(other->websocket, side);
+	}
+	entry->unproven = true;
+	http1_queue_close(h);
+	return at;
 }
 
 /* The head of one side's bytes, as an opening's window. */

@@ -147,6 +147,20 @@ static bool llm_finish(void *state, struct exchange *exchange)
 	return true;
 }
 
+static bool llm_told(const void *state, enum side side)
+{
+	const struct llm *llm = state;
+
+	if (side == SIDE_CLIENT)
+		return llm->request.system.kept.length ||
+		       llm->request.prompt.kept.length;
+	for (size_t i = 0; i < llm->response.tool_count; i++)
+		if (llm->response.tools[i].arguments.length)
+			return true;
+	return llm->response.completion_bytes ||
+	       llm->response.reasoning.kept.length;
+}
+
 const struct http_application http_llm = {
 	.name = "llm",
 	.match = llm_match,
@@ -155,5 +169,6 @@ const struct http_application http_llm = {
 	.body = llm_body,
 	.gap = llm_gap,
 	.finish = llm_finish,
+	.told = llm_told,
 	.close = llm_close,
 };

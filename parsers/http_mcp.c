@@ -290,6 +290,17 @@ static bool mcp_finish(void *state, struct exchange *exchange)
 	return true;
 }
 
+static bool mcp_told(const void *state, enum side side)
+{
+	const struct http_mcp *mcp = state;
+	const struct jsonrpc_message *request =
+		mcp->sides[SIDE_CLIENT].messages;
+	const struct jsonrpc_message *message =
+		side == SIDE_CLIENT ? request : response_to(mcp, request);
+
+	return message && (message->arguments.length || message->text.length);
+}
+
 const struct http_application http_mcp = {
 	.name = "mcp",
 	.match = mcp_match,
@@ -298,5 +309,6 @@ const struct http_application http_mcp = {
 	.body = mcp_body,
 	.gap = mcp_gap,
 	.finish = mcp_finish,
+	.told = mcp_told,
 	.close = mcp_close,
 };

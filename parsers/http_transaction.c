@@ -498,8 +498,9 @@ struct span http_transaction_method(const struct http_transaction *transaction)
 	return http_text_span(transaction, transaction->method);
 }
 
-/* The samples of both bodies, to a classifier. */
+/* The samples of both bodies, to a classifier, unless `owner` told of them. */
 static void report_samples(const struct http_transaction *transaction,
+			   const struct http_candidate *owner,
 			   const struct exchange *exchange)
 {
 	const struct observer *observer = transaction->observer;
@@ -508,6 +509,9 @@ static void report_samples(const struct http_transaction *transaction,
 		struct span sample =
 			buffer_span(&transaction->sides[side].sample);
 
+		if (owner && owner->application->told &&
+		    owner->application->told(owner->state, (enum side)side))
+			continue;
 		if (sample.bytes && observer->value)
 			observer->value(observer->context, exchange, -1,
 					sample);
@@ -517,7 +521,8 @@ static void report_samples(const struct http_transaction *transaction,
 static void report(struct http_transaction *transaction, bool complete)
 {
 	struct buffer masked = { NULL, 0, 0 };
-	struct exchange exchange;
+	const struct http_candidate *owner = NULL;
+	struct exchange exchange = { .lists = NULL };
 
 	http_describe(transaction, &exchange, &masked);
 	exchange.complete = exchange.complete && complete &&
@@ -530,11 +535,13 @@ static void report(struct http_transaction *transaction, bool complete)
 			continue;
 		if (!exchange.application)
 			exchange.application = c->application->name;
+		owner = c;
 		break;
 	}
-	report_samples(transaction, &exchange);
+	report_samples(transaction, owner, &exchange);
 	transaction->observer->exchange(transaction->observer->context,
 					&exchange);
+	exchange_done(&exchange);
 	buffer_free(&masked);
 }
 

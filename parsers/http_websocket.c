@@ -4,7 +4,8 @@
  *
  * Payload is not kept but for a message's first VALUE_BYTES_MAX bytes; what is
  * not compressed is not even unmasked behind those.  A gap inside a frame is
- * stepped over exactly; after another a chain of frames is looked for.
+ * stepped over exactly; after another a chain of frames is looked for, and
+ * what may be no message is not told as complete.
  * Sources: RFC 6455 section 5, RFC 7692 section 7.
  */
 #include "parsers/http_websocket.h"
@@ -43,6 +44,14 @@ struct frame {
 
 enum frame_look { FRAME_NO, FRAME_MORE, FRAME_YES };
 
+/* What bytes behind a hole look like. */
+enum chain {
+	CHAIN_NO,
+	CHAIN_BEGINS, /* a frame, as far as it goes */
+	CHAIN_LIKELY, /* one frame, no more */
+	CHAIN_SURE
+};
+
 /* A message whose frames are coming. */
 struct message {
 	bool open, compressed;
@@ -55,11 +64,15 @@ struct message {
 
 struct lane {
 	bool in_payload, astray, behind_gap, dropping;
+	bool unseen; /* resync() is to be asked first */
+	enum chain chain; /* found behind a hole and not believed yet */
+	bool guessed;	  /* the next message may be none */
 	struct frame frame;
 	uint64_t at; /* bytes of the frame's payload dealt with */
 	struct message message;
 	uint8_t control[CONTROL_BYTES_MAX];
 	size_t control_length;
+	bool control_lost; /* some of it */
 	bool takeover; /* one context for all messages: RFC 7692 7.1.1 */
 	bool context_lost, inflating;
 	z_stream zlib;
@@ -177,12 +190,13 @@ static void tell_message(struct http_websocket *ws, enum side side)
 	struct message *m = &ws->lanes[side].message;
 	const struct observer *observer = ws->observer;
 	struct span sample = buffer_span(&m->sample);
-	struct exchange exchange;
+	struct exchange exchange = { .lists = NULL };
 
 	describe_message(ws, side, &exchange);
 	if (sample.bytes && observer->value)
 		observer->value(observer->context, &exchange, -1, sample);
 	observer->exchange(observer->context, &exchange);
+	exchange_done(&exchange);
 	ws->lanes[side].messages++;
 	ws->lanes[side].bytes += m->size;
 	buffer_free(&m->sample);
@@ -193,7 +207,7 @@ static void tell_close(struct http_websocket *ws, bool complete)
 {
 	const struct lane *client = &ws->lanes[SIDE_CLIENT];
 	const struct lane *server = &ws->lanes[SIDE_SERVER];
-	struct exchange exchange;
+	struct exchange exchange = { .lists = NULL };
 
 	if (ws->told)
 		return;
@@ -222,6 +236,7 @@ static void tell_close(struct http_websocket *ws, bool complete)
 	exchange_number(&exchange, "datasnoop.websocket.pings",
 			(int64_t)(client->pings + server->pings));
 	ws->observer->exchange(ws->observer->context, &exchange);
+	exchange_done(&exchange);
 }
 
 /* An exchange needs a time though nobody asked for what the server sends. */
@@ -306,6 +321,8 @@ static void begin_data(struct http_websocket *ws, struct lane *lane)
 		*m = (struct message){ .open = true,
 				       .opcode = lane->frame.opcode,
 				       .compressed = lane->frame.compressed };
+		m->pending.damaged = lane->guessed;
+		lane->guessed = false;
 		/* Its beginning was lost, and whether it is compressed. */
 		if (lane->frame.opcode == OPCODE_CONTINUATION) {
 			m->pending.damaged = true;
@@ -324,7 +341,9 @@ static void take_close(struct http_websocket *ws, enum side side)
 	struct cursor c = cursor_of(lane->control, lane->control_length);
 
 	lane->closed = true;
-	if (ws->close_code < 0) {
+	if (lane->guessed || lane->control_lost)
+		ws->closing.damaged = true;
+	if (ws->close_code < 0 && !lane->control_lost) {
 		ws->close_code = lane->control_length >= 2 ?
 			(int64_t)cursor_uint_be(&c, 2) : 1005;
 		buffer_append(&ws->close_reason, c.at, cursor_left(&c));
@@ -359,6 +378,24 @@ static void end_frame(struct http_websocket *ws, enum side side)
 	}
 }
 
+/* The lane's frames are lost: what was coming is told as it is. */
+static void go_astray(struct http_websocket *ws, enum side side)
+{
+	struct lane *lane = &ws->lanes[side];
+
+	if (lane->message.compressed)
+		lane->message.trouble = "context lost";
+	lane->context_lost = lane->context_lost ||
+			     (ws->deflate && lane->takeover);
+	lane->in_payload = lane->guessed = false;
+	lane->chain = CHAIN_NO;
+	lane->astray = true;
+	if (!lane->message.open)
+		return;
+	lane->message.pending.damaged = true;
+	tell_message(ws, side);
+}
+
 static struct step step_header(struct http_websocket *ws, enum side side,
 			       const struct window *window)
 {
@@ -373,13 +410,13 @@ static struct step step_header(struct http_websocket *ws, enum side side,
 	case FRAME_YES:
 		break;
 	case FRAME_NO:
-		lane->astray = true;
+		go_astray(ws, side);
 		return (struct step){ PARSE_LOST, 0 };
 	}
 	data = lane->frame.opcode <= OPCODE_BINARY;
 	first = lane->frame.opcode != OPCODE_CONTINUATION;
 	if (data && first == m->open && !(lane->behind_gap && !first)) {
-		lane->astray = true;
+		go_astray(ws, side);
 		return (struct step){ PARSE_LOST, 0 };
 	}
 	lane->astray = false;
@@ -387,6 +424,7 @@ static struct step step_header(struct http_websocket *ws, enum side side,
 	lane->in_payload = true;
 	lane->at = 0;
 	lane->control_length = 0;
+	lane->control_lost = false;
 	if (data)
 		begin_data(ws, lane);
 	if (data)
@@ -456,39 +494,86 @@ static struct step step_payload(struct http_websocket *ws, enum side side,
 	return (struct step){ PARSE_TOOK, length };
 }
 
-struct step http_websocket_parse(struct http_websocket *ws, enum side side,
-				 const struct window *window)
+/* Did a piece of the stream end here? */
+static bool is_border(const struct window *window, size_t at)
 {
-	struct lane *lane = &ws->lanes[side];
-
-	lane->dropping = false;
-	if (ws->told)
-		return (struct step){ PARSE_DONE, 0 };
-	if (lane->in_payload)
-		return step_payload(ws, side, window);
-	return step_header(ws, side, window);
+	for (size_t i = 0; at && i < window->mark_count; i++)
+		if (window_mark_end(window, i) >= at)
+			return window_mark_end(window, i) == at;
+	return true;
 }
 
-/* Do frames follow each other from here on as they should? */
-static bool is_chain(const struct http_websocket *ws, enum side side,
-		     const struct window *window, size_t start)
+/*
+ * Do frames follow each other from here on as they should?  Senders write whole
+ * frames: few are believed where a piece begins, elsewhere some that end where
+ * a piece does, but not the first of them: by accident it may be the end of
+ * another.
+ */
+static enum chain chain_at(bool deflate, enum side side,
+			   const struct window *window, size_t start)
 {
 	size_t at = start;
 	unsigned frames = 0;
+	bool ends = false;
 	struct frame frame;
 
 	while (frames < CHAIN_FRAMES && at < window->length) {
-		if (frame_read(window->bytes + at, window->length - at,
-			       ws->deflate, &frame) != FRAME_YES ||
-		    frame.masked != (side == SIDE_CLIENT))
-			return false;
-		frames++;
-		if (frame.length > window->length - at - frame.header)
-			return frames > 2;
+		size_t left = window->length - at;
+		enum frame_look look = frame_read(window->bytes + at, left,
+						  deflate, &frame);
+
+		if (look == FRAME_NO ||
+		    (left > 1 && frame.masked != (side == SIDE_CLIENT)))
+			return CHAIN_NO;
+		if (look == FRAME_MORE || frame.length > left - frame.header)
+			break;
 		at += frame.header + (size_t)frame.length;
+		ends = ends || (frames++ && is_border(window, at));
 	}
-	/* One alone is believed where a gap ends. */
-	return frames > (start ? 1u : 0u);
+	if (!is_border(window, start))
+		return ends || frames == CHAIN_FRAMES ? CHAIN_LIKELY : CHAIN_NO;
+	if (frames > 1)
+		return CHAIN_SURE;
+	if (at == window->length)
+		return CHAIN_LIKELY;
+	/* What there is of one may be waited for. */
+	return window->length < PARSER_WINDOW_MAX ? CHAIN_BEGINS : CHAIN_NO;
+}
+
+/* Where the first such chain begins, or else one that may go on. */
+static size_t find_chain(bool deflate, enum side side,
+			 const struct window *window, enum chain *chain)
+{
+	size_t begins = window->length;
+
+	for (size_t at = 0; at < window->length; at++) {
+		*chain = chain_at(deflate, side, window, at);
+		if (*chain == CHAIN_LIKELY || *chain == CHAIN_SURE)
+			return at;
+		if (*chain == CHAIN_BEGINS && begins == window->length)
+			begins = at;
+	}
+	*chain = begins < window->length ? CHAIN_BEGINS : CHAIN_NO;
+	return begins;
+}
+
+size_t http_websocket_find(enum side side, const struct window *window,
+			   bool unseen)
+{
+	struct frame frame;
+	enum chain chain;
+
+	if (unseen) {
+		size_t at = find_chain(true, side, window, &chain);
+
+		return chain == CHAIN_BEGINS ? window->length : at;
+	}
+	if (frame_read(window->bytes, window->length, true, &frame) ==
+		    FRAME_NO ||
+	    frame.opcode == OPCODE_CONTINUATION ||
+	    (window->length > 1 && frame.masked != (side == SIDE_CLIENT)))
+		return window->length;
+	return 0;
 }
 
 size_t http_websocket_resync(struct http_websocket *ws, enum side side,
@@ -497,32 +582,58 @@ size_t http_websocket_resync(struct http_websocket *ws, enum side side,
 	struct lane *lane = &ws->lanes[side];
 
 	lane->dropping = true;
+	lane->unseen = false;
 	if (!lane->astray)
 		return 0;
-	for (size_t at = 0; at < window->length; at++) {
-		if (!is_chain(ws, side, window, at))
-			continue;
-		lane->behind_gap = true;
-		return at;
-	}
-	return window->length;
+	return find_chain(ws->deflate, side, window, &lane->chain);
 }
 
-/* The lane's frames are lost: what was coming is told as it is. */
-static void go_astray(struct http_websocket *ws, enum side side)
+/* Frames were found behind a hole: may they be read?  TOOK: they may. */
+static enum outcome try_chain(struct http_websocket *ws, enum side side,
+			      const struct window *window)
 {
 	struct lane *lane = &ws->lanes[side];
 
-	if (lane->message.compressed)
-		lane->message.trouble = "context lost";
-	lane->context_lost = lane->context_lost ||
-			     (ws->deflate && lane->takeover);
-	lane->in_payload = false;
-	lane->astray = true;
-	if (!lane->message.open)
-		return;
-	lane->message.pending.damaged = true;
-	tell_message(ws, side);
+	if (lane->chain == CHAIN_BEGINS) {
+		size_t at = find_chain(ws->deflate, side, window,
+				       &lane->chain);
+
+		if (at || lane->chain == CHAIN_NO)
+			return PARSE_LOST;
+		if (lane->chain == CHAIN_BEGINS)
+			return PARSE_MORE;
+	}
+	lane->behind_gap = true;
+	lane->guessed = lane->chain == CHAIN_LIKELY;
+	lane->chain = CHAIN_NO;
+	return PARSE_TOOK;
+}
+
+struct step http_websocket_parse(struct http_websocket *ws, enum side side,
+				 const struct window *window)
+{
+	struct lane *lane = &ws->lanes[side];
+
+	lane->dropping = false;
+	if (ws->told)
+		return (struct step){ PARSE_DONE, 0 };
+	if (lane->unseen)
+		return (struct step){ PARSE_LOST, 0 };
+	if (lane->in_payload)
+		return step_payload(ws, side, window);
+	if (lane->chain != CHAIN_NO) {
+		enum outcome outcome = try_chain(ws, side, window);
+
+		if (outcome != PARSE_TOOK)
+			return (struct step){ outcome, 0 };
+	}
+	return step_header(ws, side, window);
+}
+
+void http_websocket_unseen(struct http_websocket *ws, enum side side)
+{
+	go_astray(ws, side);
+	ws->lanes[side].unseen = true;
 }
 
 void http_websocket_gap(struct http_websocket *ws, enum side side,
@@ -531,22 +642,27 @@ void http_websocket_gap(struct http_websocket *ws, enum side side,
 	struct lane *lane = &ws->lanes[side];
 	struct message *m = &lane->message;
 	uint64_t left = lane->frame.length - lane->at;
+	bool inside = lane->in_payload && missed <= left;
+	bool control = inside && lane->frame.opcode > OPCODE_BINARY;
 	bool drop = lane->dropping;
 
 	lane->dropping = false;
 	if (!missed || (drop && lane->astray))
 		return;
-	if (m->open)
+	if (m->open && !control)
 		pending_miss(&m->pending, missed);
-	if (!lane->in_payload || missed > left ||
-	    lane->frame.opcode > OPCODE_BINARY) {
+	if (!inside) {
 		go_astray(ws, side);
 		return;
 	}
-	if (m->compressed)
-		lose_context(lane, "context lost");
-	m->size += missed;
 	lane->at += missed;
+	if (control) {
+		lane->control_lost = true;
+	} else {
+		if (m->compressed)
+			lose_context(lane, "context lost");
+		m->size += missed;
+	}
 	if (lane->at == lane->frame.length)
 		end_frame(ws, side);
 }

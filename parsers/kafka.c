@@ -151,6 +151,7 @@ static void finish(struct kafka *kafka, struct kafka_request *request)
 {
 	kafka_describe(request, kafka->unnamed, &kafka->exchange);
 	kafka->observer->exchange(kafka->observer->context, &kafka->exchange);
+	exchange_done(&kafka->exchange);
 	buffer_free(&request->text);
 	free(request);
 }

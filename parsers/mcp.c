@@ -82,6 +82,7 @@ static void report(struct mcp *mcp, enum side sender,
 		exchange->status = 0;
 	mcp_tell_values(mcp->observer, exchange, request, response);
 	mcp->observer->exchange(mcp->observer->context, exchange);
+	exchange_done(exchange);
 }
 
 static void call_free(struct call *call)

@@ -81,7 +81,8 @@ static void resolve_unproven(struct memcached *mc, bool proven)
 	mc->unproven = NULL;
 	if (!request)
 		return;
-	request->pending.damaged |= !proven;
+	if (!proven)
+		request->pending.damaged = mc->doubt = mc->doubt_seen = true;
 	report(mc, request);
 }
 
@@ -89,6 +90,8 @@ void memcached_request(struct memcached *mc, struct cached *request)
 {
 	if (request->pending.start_ns > mc->flows[SIDE_SERVER].last_ns)
 		resolve_unproven(mc, true);
+	request->near_lost = mc->near_lost;
+	mc->near_lost = false;
 	DL_APPEND(mc->pending, request);
 	mc->pending_count++;
 	flush_silent(mc);
@@ -129,6 +132,11 @@ static struct cached *first_of_turn(const struct memcached *mc,
 		if (request->lost || request->silent || blocked ||
 		    start <= last || start > now)
 			continue;
+		/* Others were sent with it: what was lost too, maybe. */
+		if (request->near_lost &&
+		    (mc->pipelined ||
+		     (request->next && request->next->pending.start_ns <= now)))
+			return NULL;
 		/* Where a capture begins, others may have come before two. */
 		if (!last && found)
 			return NULL;
@@ -163,7 +171,8 @@ static bool settle(struct memcached *mc, const struct window *window)
 		return false;
 	while (mc->pending != first)
 		memcached_drop_head(mc, false);
-	first->unproven = !mc->doubt_seen || !mc->flows[SIDE_SERVER].last_ns;
+	first->unproven = !mc->doubt_seen || first->near_lost ||
+			  !mc->flows[SIDE_SERVER].last_ns;
 	/* What is there may be the rest of more; a value's line is whole. */
 	if (!mc->doubt_seen &&
 	    (first->keys_total != 1 || window->bytes[0] != 'V'))
@@ -419,13 +428,43 @@ static bool is_border(const struct window *window, size_t at)
 	return false;
 }
 
+/*
+ * Did a write begin at `at`?  Where a gap ends, nobody knows; behind what was
+ * dropped since, time tells.
+ */
+static bool is_write(const struct cached_flow *flow,
+		     const struct window *window, size_t at)
+{
+	uint64_t before = at ? window_last_ns(window, at - 1) :
+			  window->offset == flow->dropped_to ?
+			  flow->dropped_ns : 0;
+
+	return before && window_first_ns(window, at) > before;
+}
+
+/* What a client writes first is a command, even if the server refuses it. */
+static enum verdict shape_at(const struct memcached *mc, enum side side,
+			     const struct window *window, size_t at)
+{
+	const uint8_t *bytes = window->bytes + at;
+	size_t length = window->length - at;
+	enum verdict verdict = text_shape(side, bytes, length);
+
+	if (verdict == PROBE_NO && side == SIDE_CLIENT &&
+	    is_write(&mc->flows[side], window, at) &&
+	    memcached_text_named(bytes, length))
+		verdict = PROBE_YES;
+	return verdict;
+}
+
 static size_t memcached_resync(void *state, enum side side,
 			       const struct window *window)
 {
 	struct memcached *mc = state;
+	struct cached_flow *flow = &mc->flows[side];
 	size_t at;
 
-	if (!mc->flows[side].unsynced)
+	if (!flow->unsynced)
 		return 0;
 	for (at = 0; at < window->length; at++) {
 		const uint8_t *bytes = window->bytes + at;
@@ -435,11 +474,17 @@ static size_t memcached_resync(void *state, enum side side,
 		    memcached_binary_shape(side, bytes, length) != PROBE_NO)
 			break;
 		if (!mc->binary && is_border(window, at) &&
-		    text_shape(side, bytes, length) != PROBE_NO)
+		    shape_at(mc, side, window, at) != PROBE_NO)
 			break;
 	}
 	if (at < window->length)
-		mc->flows[side].unsynced = false;
+		flow->unsynced = false;
+	if (at < window->length && side == SIDE_CLIENT)
+		mc->near_lost = !is_write(flow, window, at);
+	if (at) {
+		flow->dropped_to = window->offset + at;
+		flow->dropped_ns = window_last_ns(window, at - 1);
+	}
 	if (at && side == SIDE_SERVER)
 		memcached_pass(mc, window, at);
 	return at;
@@ -458,6 +503,7 @@ static void memcached_close(void *state)
 	}
 	for (int side = 0; side < SIDES; side++)
 		buffer_free(&mc->flows[side].data);
+	exchange_done(&mc->exchange);
 	free(mc);
 }
 

@@ -69,6 +69,7 @@ struct cached {
 	bool silent; /* never answered */
 	bool lost;   /* stands for requests that were not seen */
 	bool passed; /* of such: the server has spoken since */
+	bool near_lost; /* others of its write may have been lost before it */
 	bool unproven;
 	char token[MEMCACHED_TOKEN_MAX + 1]; /* a meta command's opaque */
 	uint8_t opcode;			     /* of a binary one */
@@ -92,6 +93,8 @@ struct cached_flow {
 	bool holed;
 	bool forced;
 	uint64_t last_ns;
+	uint64_t dropped_to; /* stream offset behind what resync() dropped */
+	uint64_t dropped_ns; /* when the last byte of that moved */
 };
 
 struct memcached {
@@ -101,6 +104,8 @@ struct memcached {
 	bool decided; /* binary says which it is */
 	bool fresh; /* from the connection's first byte on, none is lost */
 	bool began;
+	bool near_lost; /* where the client's side begins again, a write may not
+			   have begun */
 	struct cached *current; /* whose data block is being read */
 	bool answering;		/* a response of the head has begun */
 	int column;		/* of the value that is read; -1: no key's */
@@ -160,6 +165,8 @@ struct step memcached_text_server(struct memcached *mc,
 /* May a request, a response begin there? */
 enum verdict memcached_text_command(const uint8_t *bytes, size_t length);
 enum verdict memcached_text_response(const uint8_t *bytes, size_t length);
+/* Does a line begin there with a command's name, whatever follows? */
+bool memcached_text_named(const uint8_t *bytes, size_t length);
 /* Is that the response's first word of a command of that kind? */
 bool memcached_may_answer(const struct cached *request, const uint8_t *bytes,
 			  size_t length);

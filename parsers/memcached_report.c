@@ -109,4 +109,5 @@ void memcached_report(struct memcached *mc, struct cached *request)
 	describe_response(exchange, request);
 	pending_describe(&request->pending, exchange);
 	mc->observer.exchange(mc->observer.context, exchange);
+	exchange_done(exchange);
 }

@@ -391,6 +391,7 @@ static struct step take_response(struct memcached *mc,
 {
 	struct cached *head;
 	struct span line, word;
+	struct step step;
 	size_t next, at = 0;
 
 	if (!take_line(window, &line, &next))
@@ -398,6 +399,9 @@ static struct step take_response(struct memcached *mc,
 	word = next_word(line, &at);
 	while (!mc->answering && is_for_another(mc->pending, line, word))
 		memcached_drop_head(mc, true);
+	if (mc->pending->lost && !mc->answering &&
+	    !memcached_turn(mc, window, &step))
+		return step;
 	head = mc->pending;
 	if (!mc->answering)
 		mark_ambiguous(head);
@@ -485,6 +489,18 @@ enum verdict memcached_text_command(const uint8_t *bytes, size_t length)
 		return PROBE_NO;
 	request.kind = command->kind;
 	return take_arguments(&request, line, at, &data) ? PROBE_YES : PROBE_NO;
+}
+
+bool memcached_text_named(const uint8_t *bytes, size_t length)
+{
+	struct window window = { .bytes = bytes, .length = length };
+	struct span line, word;
+	size_t next, at = 0;
+
+	if (!is_text(bytes, length) || !take_line(&window, &line, &next))
+		return false;
+	word = next_word(line, &at);
+	return word.bytes == line.bytes && find_command(word);
 }
 
 enum verdict memcached_text_response(const uint8_t *bytes, size_t length)

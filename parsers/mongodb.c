@@ -464,6 +464,7 @@ static void mongodb_close(void *state)
 	while (mongo->pending)
 		drop_oldest(mongo);
 	buffer_free(&mongo->columns);
+	exchange_done(&mongo->exchange);
 	free(mongo);
 }
 

@@ -121,6 +121,7 @@ void mongodb_report(struct mongodb *mongo, struct mongo_request *request)
 		describe_reply(exchange, request);
 	pending_describe(&request->pending, exchange);
 	mongo->observer.exchange(mongo->observer.context, exchange);
+	exchange_done(exchange);
 	if (mongo->columns_of == request)
 		mongo->columns_of = NULL;
 }

@@ -568,6 +568,10 @@ static struct step synchronise_client(struct mysql *my,
 	switch (shape) {
 	case SHAPE_YES:
 		my->flows[SIDE_CLIENT].place = FLOW_HEADER;
+		my->flows[SIDE_CLIENT].at_gap =
+			my->flows[SIDE_CLIENT].last_ns == UINT64_MAX ||
+			my->flows[SIDE_CLIENT].last_ns >=
+				window_first_ns(window, 0);
 		return client_header(my, window);
 	default:
 		return unsure_step(my, SIDE_CLIENT, window,
@@ -581,7 +585,11 @@ static struct step parse_side(struct mysql *my, enum side side,
 	struct flow *flow = &my->flows[side];
 
 	if (side == SIDE_SERVER && my->held) {
-		if (!my->forced[SIDE_SERVER])
+		/* Another response in the same batch: to whose request? */
+		bool more = window_first_ns(window, 0) <= flow->last_ns &&
+			    !is_stray_eof(my, window);
+
+		if (!my->forced[SIDE_SERVER] && !more)
 			return step_of(PARSE_WAIT, 0);
 		my->forced[SIDE_SERVER] = false;
 		mysql_align_settle(my, false);
@@ -765,6 +773,7 @@ static void close_pending(struct mysql *my)
 		server->message.holed = true;
 		deliver_gathered(my, SIDE_SERVER);
 	}
+	mysql_align_close(my);
 	while ((head = mysql_head(my))) {
 		/* A binary log has no end but the connection's. */
 		if (!mysql_is_silent(head) &&
@@ -795,6 +804,7 @@ static void mysql_close(void *state)
 	free(my->commands);
 	mysql_statements_clear(my);
 	mysql_columns_free(&my->columns);
+	exchange_done(&my->exchange);
 	buffer_free(&my->flows[SIDE_CLIENT].gathered);
 	buffer_free(&my->flows[SIDE_SERVER].gathered);
 	buffer_free(&my->response.error);

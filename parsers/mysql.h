@@ -125,6 +125,8 @@ struct flow {
 	bool begun;	      /* a window of it has been seen */
 	uint64_t last_ns;     /* when the byte before the window moved, at the
 				 latest; UINT64_MAX: it was lost */
+	bool at_gap;	      /* the message may have begun in the write that
+				 a gap has cut */
 	struct message message; /* as far as read; bytes unused */
 	struct buffer gathered;
 };
@@ -179,6 +181,8 @@ struct command {
 	uint32_t tid;
 	bool damaged;
 	bool after_gap; /* requests may have been lost right before it */
+	bool near_gap;	/* and in the same write */
+	bool alone;	/* of that one's, answered as if it was the only */
 	enum pairing pairing;
 	uint64_t missed;
 };
@@ -369,6 +373,8 @@ void mysql_align_end(struct mysql *my);
 void mysql_align_next(struct mysql *my, const struct window *window);
 /* The pairing that was open is sure, or it will never be. */
 void mysql_align_settle(struct mysql *my, bool sure);
+/* No more will come behind the response. */
+void mysql_align_close(struct mysql *my);
 
 /* mysql_report.c */
 void mysql_response_reset(struct mysql *my);

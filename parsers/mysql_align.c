@@ -54,13 +54,15 @@ static void skip_unanswered(struct mysql *my, uint64_t ns)
 /* Is it proven that the response which is being read answers the head? */
 static enum pairing prove(struct mysql *my)
 {
-	const struct command *head = mysql_head(my), *next;
+	struct command *head = mysql_head(my), *next;
+	bool idle = !my->response.started &&
+		    my->flows[SIDE_SERVER].last_ns < head->start_ns;
 
 	if (my->pipelined || my->crowded || !head->start_ns ||
 	    !my->answer_first_ns || head->sent_ns > my->answer_first_ns)
 		return PAIRING_UNSURE;
-	if (!my->response.started &&
-	    my->flows[SIDE_SERVER].last_ns < head->start_ns)
+	/* What was lost of the same write would have been answered first. */
+	if (idle && !head->near_gap)
 		return PAIRING_TIMED;
 	for (size_t i = 1; (next = mysql_command_at(my, i)); i++) {
 		if (next->after_gap)
@@ -70,6 +72,7 @@ static enum pairing prove(struct mysql *my)
 		if (!mysql_is_silent(next))
 			return PAIRING_UNSURE;
 	}
+	head->alone |= idle;
 	return my->client_gap ? PAIRING_UNSURE : PAIRING_OPEN;
 }
 
@@ -148,6 +151,12 @@ void mysql_align_settle(struct mysql *my, bool sure)
 	set_pairing(my, sure ? PAIRING_TIMED : PAIRING_UNSURE);
 	if (my->held)
 		mysql_report(my);
+}
+
+void mysql_align_close(struct mysql *my)
+{
+	if (my->held)
+		mysql_align_settle(my, mysql_head(my)->alone);
 }
 
 void mysql_align_next(struct mysql *my, const struct window *window)

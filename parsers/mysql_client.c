@@ -353,6 +353,11 @@ void mysql_client_message(struct mysql *my, const struct message *message)
 	} else {
 		read_command(my, command, message);
 	}
+	/* No answer will prove that it is none of a larger one's bytes. */
+	command->near_gap = my->flows[SIDE_CLIENT].at_gap;
+	if (command->near_gap && mysql_is_silent(command))
+		command->damaged = true;
+	my->flows[SIDE_CLIENT].at_gap = false;
 	/* What lost its first byte may be one that gets no response. */
 	command->after_gap |= command->code == COMMAND_UNKNOWN;
 	if (crowded && !mysql_is_silent(command))

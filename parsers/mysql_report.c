@@ -431,7 +431,7 @@ static void describe_request(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
 
-	exchange->system = "mysql";
+	exchange_reset(exchange, "mysql", FAMILY_DATABASE);
 	exchange->operation = command_name(my, head->code);
 	exchange->statement = exchange->masked = (struct span){ NULL, 0 };
 	exchange->statement_cut = false;
@@ -625,6 +625,7 @@ static void report_one(struct mysql *my)
 	follow_use(my, head);
 	if (my->observer && my->observer->exchange)
 		my->observer->exchange(my->observer->context, exchange);
+	exchange_done(exchange);
 	mysql_pop(my);
 	mysql_response_reset(my);
 	buffer_reset(&my->shown);

@@ -21,6 +21,7 @@
 #define REFUSAL_TEXT_MIN     4	   /* bytes of what a server's error says */
 #define ERROR_CODE_MIN	     1000  /* of a server's errors */
 #define ERROR_CODE_MAX	     16000
+#define SHORT_REQUESTS_MAX   4	   /* that are looked through in a row */
 #define SEMI_SYNC_MARK	     0xef
 #define EVENT_SIZE_AT	     9	   /* of an event's header: its size */
 
@@ -219,10 +220,12 @@ static enum shape shape_payload(const uint8_t *payload, size_t seen,
 	}
 }
 
-enum shape mysql_shape_request(const uint8_t *bytes, size_t length)
+/* One request; *end: bytes of it, where it is one. */
+static enum shape shape_request(const uint8_t *bytes, size_t length,
+				size_t *end)
 {
 	uint32_t payload;
-	size_t end, seen;
+	size_t seen;
 	enum shape shape;
 
 	if (length >= 4 && bytes[3])
@@ -232,16 +235,34 @@ enum shape mysql_shape_request(const uint8_t *bytes, size_t length)
 	payload = packet_length(bytes);
 	if (!payload)
 		return SHAPE_NO;
-	end = MYSQL_HEADER_BYTES + (size_t)payload;
-	seen = (length < end ? length : end) - MYSQL_HEADER_BYTES;
+	*end = MYSQL_HEADER_BYTES + (size_t)payload;
+	seen = (length < *end ? length : *end) - MYSQL_HEADER_BYTES;
 	shape = shape_payload(bytes + MYSQL_HEADER_BYTES, seen, payload);
 	if (shape == SHAPE_SHORT && length >= PARSER_WINDOW_MAX / 2)
 		return SHAPE_NO;
 	/* What follows is another request, or the rest of this one. */
-	if (shape == SHAPE_YES && length >= end + MYSQL_HEADER_BYTES &&
-	    payload != MYSQL_PACKET_MAX && bytes[end + 3] > 3)
+	if (shape == SHAPE_YES && length >= *end + MYSQL_HEADER_BYTES &&
+	    payload != MYSQL_PACKET_MAX && bytes[*end + 3] > 3)
 		return SHAPE_NO;
 	return shape;
+}
+
+/* Short commands are mostly zeros: what follows them must be requests too. */
+enum shape mysql_shape_request(const uint8_t *bytes, size_t length)
+{
+	size_t end = 0;
+	enum shape first = shape_request(bytes, length, &end), next = first;
+
+	for (unsigned i = 0; i < SHORT_REQUESTS_MAX && next == SHAPE_YES &&
+			     length > end &&
+			     fixed_length(bytes[MYSQL_HEADER_BYTES]); i++) {
+		if (bytes[MYSQL_HEADER_BYTES] == COM_QUIT)
+			return SHAPE_NO;
+		bytes += end;
+		length -= end;
+		next = shape_request(bytes, length, &end);
+	}
+	return next == SHAPE_NO ? SHAPE_NO : first;
 }
 
 enum shape mysql_shape_login(const uint8_t *bytes, size_t length)

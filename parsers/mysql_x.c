@@ -186,6 +186,7 @@ static struct step mysql_x_parse(void *state, enum side side,
 	exchange->tid = window_tid(window, 0);
 	if (x->observer->exchange)
 		x->observer->exchange(x->observer->context, exchange);
+	exchange_done(exchange);
 	return (struct step){ PARSE_DONE, window->length };
 }
 

@@ -32,8 +32,8 @@ static void deliver(struct pgsql *pg, enum side side,
 	pg->flows[side].ignored = false;
 	if (side == SIDE_CLIENT)
 		pgsql_client_message(pg, message);
-	else if (!ignored)
-		pgsql_server_message(pg, message);
+	else
+		pgsql_server_message(pg, message, ignored);
 }
 
 /* How much of a message's body is looked at. */
@@ -132,18 +132,29 @@ static void lose_step(struct pgsql *pg, enum side side)
 	if (side == SIDE_CLIENT) {
 		struct request *tail = pgsql_tail(pg);
 
-		/* What was lost may have ended the group, or gone on. */
+		/*
+		 * What was lost may have ended the group, or gone on.  Of an
+		 * Execute that is told by what answers it.
+		 */
 		pg->client_gap = true;
-		if (tail && (pg->group_open || tail->kind == REQUEST_LOGIN ||
+		if (tail && ((pg->group_open &&
+			      tail->kind != REQUEST_EXECUTE) ||
+			     tail->kind == REQUEST_LOGIN ||
 			     pg->response.copy == COPY_IN || tail->copied))
 			tail->pending.damaged = true;
 		pg->group_open = false;
+		pgsql_forget_changed(pg);
+		if (pg->unmarked)
+			pgsql_doubt_names(pg);
 		pgsql_align_settle(pg, false);
 		return;
 	}
 	pg->doubt = pg->unmarked = true;
+	pg->scs_known = false;
+	pgsql_doubt_names(pg);
 	if (!pg->group.started || pg->held)
 		return;
+	pgsql_end_finished(pg);
 	pg->group.damaged = true;
 	if (pg->group.pairing == PAIRING_OPEN)
 		pg->group.pairing = PAIRING_UNSURE;
@@ -185,10 +196,27 @@ static bool is_tls(const struct window *window)
 	       window->bytes[1] == 3;
 }
 
+/*
+ * The client goes on behind its request for encryption, so it was answered: is
+ * the answer among the bytes that the server's side has lost?
+ */
+static bool is_reply_lost(struct pgsql *pg, const struct window *window)
+{
+	const struct request *head = pgsql_head(pg);
+
+	return pg->server_missed && pg->request_count == 1 &&
+	       (head->kind == REQUEST_SSL || head->kind == REQUEST_GSS) &&
+	       (is_tls(window) || pgsql_shape_startup(window->bytes,
+				       window->length) == SHAPE_YES);
+}
+
 static struct step client_header(struct pgsql *pg, const struct window *window)
 {
-	if (pgsql_client_must_wait(pg) && !pg->forced[SIDE_CLIENT])
-		return step_of(PARSE_WAIT, 0);
+	if (pgsql_client_must_wait(pg) && !pg->forced[SIDE_CLIENT]) {
+		if (!is_reply_lost(pg, window))
+			return step_of(PARSE_WAIT, 0);
+		pgsql_end_group(pg, true);
+	}
 	if (!pg->tagged && window->length < 2)
 		return step_of(PARSE_MORE, 0);
 	if (!pg->tagged && is_tls(window)) {
@@ -211,6 +239,18 @@ static struct step client_header(struct pgsql *pg, const struct window *window)
 	return take_header(pg, SIDE_CLIENT, window);
 }
 
+/*
+ * Does the first byte move by itself, as far as can be seen?  The server says
+ * no more than its reply of one byte until the client goes on.
+ */
+static bool is_alone(const struct pgsql *pg, const struct window *window)
+{
+	uint64_t before = pg->flows[SIDE_SERVER].last_ns;
+
+	return (!window->mark_count || window_mark_end(window, 0) <= 1) &&
+	       (before == UINT64_MAX || before < window_first_ns(window, 0));
+}
+
 /* Is a single byte due, the answer to SSLRequest or GSSENCRequest? */
 static bool awaits_byte(struct pgsql *pg, const struct window *window)
 {
@@ -221,6 +261,9 @@ static bool awaits_byte(struct pgsql *pg, const struct window *window)
 		return false;
 	/* It answers one that was lost. */
 	if (window_last_ns(window, 0) < head->pending.start_ns)
+		return false;
+	/* Behind a gap it may be the middle of something else. */
+	if (pg->unmarked && !is_alone(pg, window))
 		return false;
 	return byte == 'N' || byte == 'G' || byte == 'S';
 }
@@ -273,6 +316,35 @@ static bool find_request(struct pgsql *pg, const struct window *window,
 	return true;
 }
 
+/* Does a response to the first group answer more than one Execute? */
+static bool has_many(struct pgsql *pg)
+{
+	const struct request *request;
+	unsigned count = 0;
+
+	for (size_t i = 0; (request = pgsql_request_at(pg, i)); i++) {
+		if (i && request->first)
+			break;
+		count += request->kind == REQUEST_EXECUTE;
+	}
+	return count > 1;
+}
+
+/* A response to the first group begins. */
+static void begin_group(struct pgsql *pg)
+{
+	const struct request *head = pgsql_head(pg);
+	struct group *group = &pg->group;
+
+	group->started = true;
+	group->late = pg->unmarked;
+	group->damaged |= pg->unmarked && has_many(pg);
+	group->headless = head->after_gap && (!pgsql_ends_group(head->kind) ||
+					      head->kind == REQUEST_SYNC);
+	if (!pg->doubt && !group->headless && head->kind != REQUEST_UNKNOWN)
+		pgsql_align_seen(pg);
+}
+
 static struct step server_header(struct pgsql *pg, const struct window *window)
 {
 	struct flow *flow = &pg->flows[SIDE_SERVER];
@@ -295,6 +367,9 @@ static struct step server_header(struct pgsql *pg, const struct window *window)
 		return step_of(PARSE_WAIT, 0);
 	if (!found && step.outcome != PARSE_TOOK)
 		return step;
+	if (!pg->group.started && pg->doubt && !pg->forced[SIDE_SERVER] &&
+	    pgsql_align_is_asking(pg, window_first_ns(window, 0)))
+		return step_of(PARSE_WAIT, 0);
 	/* A notification needs no request, nor does the last word. */
 	flow->ignored = !found && type != 'A' && type != 'E' && type != 'S';
 	if (found && !pg->group.started && !is_asynchronous(type)) {
@@ -308,10 +383,26 @@ static struct step server_header(struct pgsql *pg, const struct window *window)
 		/* The byte before this one is older than the request. */
 		if (pgsql_head(pg)->pending.start_ns > flow->last_ns)
 			pg->unmarked = false;
-		pg->group.started = true;
+		begin_group(pg);
 	}
 	flow->place = FLOW_HEADER;
 	return take_header(pg, SIDE_SERVER, window);
+}
+
+/*
+ * Nothing follows on the client's last word that would make it sure: what
+ * moved by itself and is that, to the last byte, is taken for it.  Returns
+ * where it begins; the window's length: it is not there.
+ */
+static size_t find_farewell(const struct window *window)
+{
+	size_t at = 0, i = 0;
+
+	while (at < window->length &&
+	       !pgsql_shape_farewell(window->bytes + at, window->length - at))
+		at = i < window->mark_count ? window_mark_end(window, i++) :
+					      window->length;
+	return at;
 }
 
 /*
@@ -339,8 +430,9 @@ static size_t find_message(struct pgsql *pg, enum side side,
 		    (at || window->length < PARSER_WINDOW_MAX))
 			unsure = at;
 	}
-	*sure = false;
-	return unsure;
+	at = side == SIDE_CLIENT ? find_farewell(window) : window->length;
+	*sure = at < window->length;
+	return *sure ? at : unsure;
 }
 
 /* What goes on behind a gap in the response that is being read, or does not. */
@@ -355,15 +447,10 @@ static bool is_later_response(struct pgsql *pg, const struct window *window)
 static struct step synchronise(struct pgsql *pg, enum side side,
 			       const struct window *window)
 {
-	static const uint8_t last[] = { 'X', 0, 0, 0, 4 };
 	struct flow *flow = &pg->flows[side];
 	bool sure;
 	size_t at = find_message(pg, side, window, &sure);
 
-	/* Nothing follows on the client's last word that would make it sure. */
-	if (side == SIDE_CLIENT && !at && window->length == sizeof(last) &&
-	    !memcmp(window->bytes, last, sizeof(last)))
-		sure = true;
 	/* A reply of one byte is not looked for in its middle. */
 	if (side == SIDE_SERVER && !pg->group.started &&
 	    awaits_byte(pg, window))
@@ -459,6 +546,9 @@ static void pgsql_gap(void *state, enum side side, uint64_t missed)
 	/* What resync() has dropped was there to be seen. */
 	flow->last_ns = missed == pg->dropped && pg->dropped_ns ?
 		pg->dropped_ns : UINT64_MAX;
+	if (side == SIDE_CLIENT)
+		pg->client_dropped_ns = flow->last_ns == UINT64_MAX ?
+			0 : flow->last_ns;
 	flow->begun = true;
 	pg->dropped = 0;
 	if (flow->place == FLOW_BODY) {
@@ -492,6 +582,7 @@ static void *pgsql_open(bool from_start, const struct observer *observer)
 	if (!pg)
 		return NULL;
 	pg->observer = observer;
+	pg->epoch = 1;
 	pg->unmarked = pg->client_gap = !from_start;
 	for (int side = 0; side < SIDES; side++)
 		pg->flows[side].place = from_start ? FLOW_HEADER :
@@ -523,6 +614,7 @@ static void pgsql_close(void *state)
 	pgsql_response_reset(pg);
 	pgsql_forget_all(pg);
 	pgsql_columns_free(&pg->columns);
+	exchange_done(&pg->exchange);
 	free(pg->requests);
 	for (int side = 0; side < SIDES; side++)
 		buffer_free(&pg->flows[side].gathered);

@@ -109,6 +109,9 @@ struct statement {
 	struct buffer name, text;
 	struct buffer types; /* uint32_t[]: OIDs of parameters */
 	bool known, cut;     /* of the text */
+	bool replaces;	     /* another had its name when it was parsed */
+	unsigned epoch;	     /* pg->epoch when it was parsed; 0: it may not be
+				prepared, the answer was lost */
 	struct columns columns;
 };
 
@@ -156,6 +159,8 @@ struct request {
 	uint64_t sent_ns;   /* when its first byte moved, at the latest */
 	bool first;	    /* of a group */
 	bool after_gap;	    /* requests may have been lost right before it */
+	bool together;	    /* it moved with the group before it */
+	bool torn;	    /* it moved with what was lost before it */
 	struct statement *statement; /* owned references; NULL: none */
 	struct portal *portal;
 	uint32_t number;    /* a function's OID, a version */
@@ -173,6 +178,7 @@ struct response {
 	bool finished;		/* report it before what comes next */
 	bool described;		/* pg->exchange says what the request does */
 	struct statement *prepared; /* parsed, but not yet executed; owned */
+	bool bound;		/* its statement and parameters were found */
 	bool failed, fatal, skipped, suspended;
 	int64_t rows, affected;
 	int64_t set_rows;  /* of the current result; -1: no rows described */
@@ -199,6 +205,8 @@ struct group {
 	bool failed; /* all requests up to the Sync are skipped */
 	bool empty;  /* its requests are answered; others of it were lost */
 	bool damaged; /* response bytes of it were lost */
+	bool late; /* the response's beginning may have been lost */
+	bool headless; /* requests of it may have been lost before the first */
 	enum pairing pairing;
 };
 
@@ -206,8 +214,11 @@ struct pgsql {
 	const struct observer *observer;
 	bool done;	/* nothing more can be read here */
 	bool tagged;	/* the client has sent a message with a type */
-	bool answered;	/* a message of the server has been read */
 	bool scs_known, scs; /* standard_conforming_strings, as reported */
+	unsigned epoch;	     /* one more behind each gap of the client */
+	unsigned epoch_known; /* names of statements from before it may have
+				 been given to others */
+	bool unseen;	     /* answers to lost requests may be to come */
 	struct buffer database;
 	struct flow flows[SIDES];
 	struct request *requests; /* ring of request_room */
@@ -218,10 +229,13 @@ struct pgsql {
 	bool group_open;  /* the last request of the queue ends no group */
 	bool doubt;	  /* responses may have been lost: times must tell */
 	unsigned crowded; /* responses to go until times are trusted again */
+	uint64_t ready_ns; /* when the last ReadyForQuery moved */
 	bool held;	  /* the first group's response is whole, and open */
 	uint64_t answer_first_ns, answer_last_ns; /* when a response began */
 	size_t dropped;	  /* bytes that resync() told the caller to drop */
 	uint64_t dropped_ns; /* and when the last of them moved */
+	uint64_t client_dropped_ns; /* the same of the client's last gap; 0:
+				       none was seen of it */
 	bool forced[SIDES]; /* gap(side, 0): do not wait for the other side */
 	uint64_t client_missed; /* bytes that belong to no known request */
 	uint64_t server_missed;
@@ -272,6 +286,13 @@ struct portal *pgsql_portal_find(struct pgsql *pg, struct span name);
 bool pgsql_keep(struct pgsql *pg, struct buffer *buffer, const void *bytes,
 		size_t length);
 void pgsql_forget_all(struct pgsql *pg);
+/* Requests were lost: forgets what each of them may have changed. */
+void pgsql_forget_changed(struct pgsql *pg);
+/* One of them, or an answer to it, may have named another statement. */
+void pgsql_doubt_names(struct pgsql *pg);
+/* Is it what the statement's name still stands for, as far as is known? */
+bool pgsql_is_current(const struct pgsql *pg,
+		      const struct statement *statement);
 void pgsql_columns_clear(struct columns *columns);
 void pgsql_columns_free(struct columns *columns);
 void pgsql_columns_copy(struct columns *to, const struct columns *from);
@@ -285,12 +306,18 @@ void pgsql_columns_read(struct columns *columns, const struct message *message);
 struct request *pgsql_align_answered(struct pgsql *pg, uint64_t ns);
 /* A response begins where the window does: finds its group, see there. */
 void pgsql_align_begin(struct pgsql *pg, const struct window *window);
+/* A request has been queued: did it move together with the one before it? */
+void pgsql_align_sent(struct pgsql *pg);
 /* To be told of every response that begins. */
 void pgsql_align_watch(struct pgsql *pg, const struct window *window);
 #define PGSQL_CROWDED 8 /* responses that must come singly, then */
+/* Has the client begun a request by then whose end is not read yet? */
+bool pgsql_align_is_asking(const struct pgsql *pg, uint64_t ns);
 /* The client's next message begins here, nothing was lost before it. */
 void pgsql_align_next(struct pgsql *pg, const struct window *window);
 void pgsql_align_settle(struct pgsql *pg, bool sure);
+/* The first group's response is sure: what was lost before it is answered. */
+void pgsql_align_seen(struct pgsql *pg);
 /* A response was counted: did the client overtake it? */
 void pgsql_align_count(struct pgsql *pg);
 
@@ -299,12 +326,18 @@ bool pgsql_client_must_wait(struct pgsql *pg);
 void pgsql_client_message(struct pgsql *pg, const struct message *message);
 
 /* pgsql_server.c */
-void pgsql_server_message(struct pgsql *pg, const struct message *message);
+/* @ignored: it answers nothing that was seen */
+void pgsql_server_message(struct pgsql *pg, const struct message *message,
+			  bool ignored);
+/* Reports what is answered, and of which what follows is no part. */
+void pgsql_end_finished(struct pgsql *pg);
 /* The first group gets no response, or no more of it: reports what it asked. */
 void pgsql_end_group(struct pgsql *pg, bool damaged);
 
 /* pgsql_report.c */
 void pgsql_response_reset(struct pgsql *pg);
+/* Is it known that the response answers the first request? */
+bool pgsql_is_sure(const struct pgsql *pg);
 /* The request's bytes and times become part of the response's exchange. */
 void pgsql_fold(struct pgsql *pg, const struct request *request);
 /* Fills pg->exchange with what the first request and the columns say. */
@@ -346,7 +379,6 @@ struct pgsql_description {
 	struct span targets[EXCHANGE_TARGETS_MAX];
 	size_t target_count;
 	size_t statements; /* in the text, divided by semicolons */
-	bool returning;	   /* has the word RETURNING */
 };
 
 /* One more, one less parser that uses descriptions; the last frees all. */
@@ -370,6 +402,8 @@ bool pgsql_shape_header(enum side side, const uint8_t *header);
 /* Does a chain of whole messages of that side begin here? */
 enum shape pgsql_shape_chain(enum side side, const uint8_t *bytes,
 			     size_t length);
+/* Are they whole messages of a client, up to a Terminate at the end? */
+bool pgsql_shape_farewell(const uint8_t *bytes, size_t length);
 /* A StartupMessage, SSLRequest, GSSENCRequest or CancelRequest? */
 enum shape pgsql_shape_startup(const uint8_t *bytes, size_t length);
 enum verdict pgsql_probe(const struct opening *opening, bool *client_out);

@@ -47,6 +47,9 @@ struct request *pgsql_align_answered(struct pgsql *pg, uint64_t ns)
 	while ((request = group_from(pg, &i))) {
 		if (ns && request->pending.start_ns > ns)
 			continue;
+		/* Of those that moved together the first is the next. */
+		if (answered && request->together)
+			continue;
 		answered = request;
 		/* Who pipelines may be answered the next; who does not, the
 		 * last. */
@@ -56,13 +59,23 @@ struct request *pgsql_align_answered(struct pgsql *pg, uint64_t ns)
 	return answered;
 }
 
+/* Only part of a request of the client has come by then. */
+bool pgsql_align_is_asking(const struct pgsql *pg, uint64_t ns)
+{
+	const struct flow *flow = &pg->flows[SIDE_CLIENT];
+
+	return flow->place == FLOW_BODY && flow->message.type != 'd' &&
+	       flow->message.type != 'p' && flow->message.first_ns <= ns;
+}
+
 /* Is it proven that the response which is being read answers the head? */
 static enum pairing prove(struct pgsql *pg)
 {
 	const struct request *head = pgsql_head(pg), *next;
 	size_t i = 1;
 
-	if (pg->pipelined || pg->crowded || !head->pending.start_ns ||
+	if (pg->pipelined || pg->crowded || head->torn ||
+	    !head->pending.start_ns ||
 	    !pg->answer_first_ns || head->sent_ns > pg->answer_first_ns)
 		return PAIRING_UNSURE;
 	if (!pg->group.started &&
@@ -74,7 +87,8 @@ static enum pairing prove(struct pgsql *pg)
 	if (next && !next->after_gap &&
 	    next->pending.start_ns > pg->answer_last_ns)
 		return PAIRING_TIMED;
-	if (next || pg->client_gap)
+	if (next || pg->client_gap ||
+	    pgsql_align_is_asking(pg, pg->answer_last_ns))
 		return PAIRING_UNSURE;
 	return PAIRING_OPEN;
 }
@@ -82,14 +96,46 @@ static enum pairing prove(struct pgsql *pg)
 void pgsql_align_watch(struct pgsql *pg, const struct window *window)
 {
 	const struct request *head = pgsql_head(pg);
-	uint64_t before = pg->flows[SIDE_SERVER].last_ns;
+	uint64_t before = pg->ready_ns;
 
-	if (before == UINT64_MAX)
+	if (pg->flows[SIDE_SERVER].last_ns == UINT64_MAX)
 		return;
 	if (before && window_first_ns(window, 0) <= before)
 		pg->crowded = PGSQL_CROWDED;
 	else if (pg->crowded && head && before < head->pending.start_ns)
 		pg->crowded--;
+}
+
+/*
+ * The server has said nothing since before the first group was sent: then who
+ * sent the next one before this response did not wait for the first's.
+ */
+static void watch_overtaking(struct pgsql *pg)
+{
+	const struct request *head = pgsql_head(pg), *next;
+	size_t i = 1;
+
+	if (!is_answered(head) || pg->group.started ||
+	    pg->flows[SIDE_SERVER].last_ns >= head->pending.start_ns)
+		return;
+	next = group_from(pg, &i);
+	if (next && next->sent_ns && next->sent_ns < pg->answer_first_ns)
+		pg->pipelined = true;
+}
+
+void pgsql_align_sent(struct pgsql *pg)
+{
+	struct request *tail = pgsql_tail(pg);
+	const struct request *before;
+
+	before = pgsql_request_at(pg, pg->request_count - 2);
+	if (!tail->first || !is_answered(tail) || !before ||
+	    !is_answered(before) || !pgsql_ends_group(before->kind) ||
+	    !tail->pending.start_ns ||
+	    tail->pending.start_ns > before->sent_ns)
+		return;
+	tail->together = true;
+	pg->crowded = PGSQL_CROWDED;
 }
 
 static void set_pairing(struct pgsql *pg, enum pairing pairing)
@@ -110,6 +156,8 @@ void pgsql_align_begin(struct pgsql *pg, const struct window *window)
 
 	pg->answer_first_ns = window_first_ns(window, 0);
 	pg->answer_last_ns = window_last_ns(window, 0);
+	if (pgsql_head(pg))
+		watch_overtaking(pg);
 	while ((head = pgsql_head(pg)) != NULL) {
 		answered = pgsql_align_answered(pg, pg->answer_last_ns);
 		if (head == answered || !answered)
@@ -138,6 +186,15 @@ void pgsql_align_count(struct pgsql *pg)
 	if (next && next->sent_ns && pg->answer_first_ns &&
 	    next->sent_ns < pg->answer_first_ns)
 		pg->pipelined = true;
+}
+
+void pgsql_align_seen(struct pgsql *pg)
+{
+	const struct request *request;
+
+	pg->unseen = pg->client_gap;
+	for (size_t i = 1; (request = pgsql_request_at(pg, i)); i++)
+		pg->unseen |= request->after_gap;
 }
 
 void pgsql_align_settle(struct pgsql *pg, bool sure)

@@ -34,7 +34,10 @@ static struct request *push(struct pgsql *pg, enum request_kind kind,
 		.missed = message->missed,
 	};
 	request->sent_ns = message->sent_ns;
+	pgsql_align_sent(pg);
 	request->after_gap = pg->client_gap;
+	request->torn = pg->client_gap && message->first_ns &&
+			message->first_ns <= pg->client_dropped_ns;
 	pg->client_gap = false;
 	return request;
 }

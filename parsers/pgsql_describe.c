@@ -511,7 +511,6 @@ static void read_words(struct entry *entry, const struct scan *scan)
 		began = true;
 		if (!is_word(token) || d->statements > 1)
 			continue;
-		d->returning |= span_is_nocase(text, "RETURNING");
 		if (!d->operation[0])
 			with = span_is_nocase(text, "WITH");
 		if (!d->operation[0] ||

@@ -170,14 +170,36 @@ static void describe_login(struct pgsql *pg, const struct request *head)
 				  minor <= 2 ? versions[1 + minor] : "3"));
 }
 
+/*
+ * An Execute's statement is known by a name.  What had it before a gap is not
+ * told if the name may stand for another now, or for none: it failed then.
+ */
+static void check_name(struct pgsql *pg, struct request *head)
+{
+	const struct statement *statement = head->statement;
+	bool fails = pg->response.failed && !pg->response.bound;
+
+	if (head->kind != REQUEST_EXECUTE || !statement ||
+	    (pgsql_is_current(pg, statement) &&
+	     !(fails && statement->epoch != pg->epoch)))
+		return;
+	pgsql_statement_drop(pg, head->statement);
+	head->statement = NULL;
+	if (!head->portal)
+		return;
+	pgsql_statement_drop(pg, head->portal->statement);
+	head->portal->statement = NULL;
+}
+
 void pgsql_describe(struct pgsql *pg)
 {
-	const struct request *head = pgsql_head(pg);
+	struct request *head = pgsql_head(pg);
 	struct exchange *exchange = &pg->exchange;
 
 	if (pg->response.described)
 		return;
 	pg->response.described = true;
+	check_name(pg, head);
 	exchange_reset(exchange, "postgresql", FAMILY_DATABASE);
 	exchange->operation = kind_name(head->kind);
 	exchange->status = -1;
@@ -277,7 +299,7 @@ static void describe_details(struct pgsql *pg, const struct request *head)
 			      (struct span){ &response->reply, 1 });
 }
 
-static bool is_sure(const struct pgsql *pg)
+bool pgsql_is_sure(const struct pgsql *pg)
 {
 	return pg->group.pairing != PAIRING_OPEN &&
 	       pg->group.pairing != PAIRING_UNSURE;
@@ -287,13 +309,16 @@ static void send_exchange(struct pgsql *pg)
 {
 	if (pg->observer && pg->observer->exchange)
 		pg->observer->exchange(pg->observer->context, &pg->exchange);
+	exchange_done(&pg->exchange);
+	pg->response.described = false;
 }
 
 static bool is_answered(const struct pgsql *pg, const struct request *head)
 {
 	return head->kind != REQUEST_TERMINATE &&
 	       head->kind != REQUEST_CANCEL && !pg->response.skipped &&
-	       pg->group.started && !pg->group.damaged;
+	       pg->group.started && !pg->group.damaged &&
+	       !(pg->group.late && !pg->response.results);
 }
 
 static void report_as(struct pgsql *pg, const struct request *head)
@@ -310,8 +335,9 @@ static void report_as(struct pgsql *pg, const struct request *head)
 	describe_details(pg, head);
 	pending_describe(&response->pending, exchange);
 	exchange->complete = !response->pending.damaged &&
-			     !pg->group.damaged && is_sure(pg);
-	if (head->after_gap && !is_sure(pg))
+			     !pg->group.damaged && !pg->group.late &&
+			     pgsql_is_sure(pg);
+	if (head->after_gap && !pgsql_is_sure(pg))
 		exchange->namespace = (struct span){ NULL, 0 };
 	send_exchange(pg);
 }
@@ -363,7 +389,6 @@ void pgsql_report_notification(struct pgsql *pg, const struct message *message)
 	exchange->complete = !message->holed;
 	exchange->missed_bytes = message->missed;
 	send_exchange(pg);
-	pg->response.described = false;
 }
 
 void pgsql_report_fatal(struct pgsql *pg, const struct message *message)
@@ -398,7 +423,9 @@ void pgsql_report_fatal(struct pgsql *pg, const struct message *message)
 	exchange->start_ns = exchange->first_byte_ns = message->first_ns;
 	exchange->end_ns = message->last_ns;
 	exchange->tid = message->tid;
-	exchange->complete = !message->holed;
+	/* Behind a gap it may be the answer to what was lost. */
+	exchange->complete = !message->holed && !pg->client_gap &&
+			     !pg->doubt && !pg->unmarked;
 	exchange->missed_bytes = message->missed;
 	send_exchange(pg);
 }

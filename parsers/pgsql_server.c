@@ -34,38 +34,6 @@ static struct tag read_tag(struct span text)
 	return tag;
 }
 
-/* Rows are missing from what was read when the tag counts more. */
-static void check_rows(struct pgsql *pg, const struct tag *tag)
-{
-	struct response *response = &pg->response;
-	const struct request *head = pgsql_head(pg);
-	const struct pgsql_description *description;
-	struct span text;
-	bool rows = span_is(tag->word, "SELECT") ||
-		    span_is(tag->word, "FETCH") ||
-		    (span_is(tag->word, "COPY") &&
-		     response->copy == COPY_OUT);
-
-	if (!pg->unmarked)
-		return;
-	if (span_is(tag->word, "COPY") && response->copy == COPY_NONE)
-		pg->group.damaged = true;
-	if (rows && tag->count > 0 &&
-	    tag->count != (response->copy == COPY_OUT ?
-				   (int64_t)response->copied :
-				   response->set_rows))
-		pg->group.damaged = true;
-	if (rows && response->copy == COPY_NONE && response->set_rows < 0 &&
-	    head->kind == REQUEST_QUERY)
-		pg->group.damaged = true;
-	if (rows || response->set_rows >= 0 || !head->statement)
-		return;
-	text = buffer_span(&head->statement->text);
-	description = pgsql_description(text, false, head->statement->cut);
-	if (description && description->returning)
-		pg->group.damaged = true;
-}
-
 static void add_count(int64_t *to, int64_t count)
 {
 	if (*to < 0)
@@ -87,7 +55,6 @@ static void read_complete(struct pgsql *pg, const struct message *message)
 	if (response->tag_count < PGSQL_TAGS_MAX)
 		response->tags[response->tag_count++] = pgsql_text(pg, text);
 	tag = read_tag(text);
-	check_rows(pg, &tag);
 	/* The end of what the client sends is lost, or all of it. */
 	if ((response->copy == COPY_IN || response->copy == COPY_BOTH) &&
 	    !pgsql_head(pg)->copy_ended)
@@ -276,15 +243,43 @@ static void report_finished(struct pgsql *pg, uint8_t type)
 	struct response *response = &pg->response;
 	const struct statement *prepared = response->prepared;
 
+	/* Only the last answer shows that there are none too many. */
 	if (response->finished) {
+		pg->group.damaged |= pg->group.headless;
 		pgsql_report(pg);
 		pgsql_response_reset(pg);
 		pop_head(pg);
 	} else if (prepared && strchr("12E", type) &&
 		   (prepared->name.length || type == '1')) {
+		pg->group.damaged |= pg->group.headless;
 		pgsql_report_prepared(pg);
 		pgsql_response_reset(pg);
 	}
+}
+
+void pgsql_end_finished(struct pgsql *pg)
+{
+	const struct request *next = pgsql_request_at(pg, 1);
+
+	/* A ReadyForQuery would be, as the answer to the Sync or the end of an
+	 * error. */
+	if (pg->response.finished && !pg->group.failed && next &&
+	    !next->first && next->kind != REQUEST_SYNC)
+		report_finished(pg, 0);
+}
+
+/*
+ * A Parse failed, or its answer was lost: a name that was in use is not given
+ * to another.
+ */
+static void doubt_parse(struct pgsql *pg, struct statement *statement)
+{
+	if (!statement)
+		return;
+	if (pg->group.failed || (statement->replaces && statement->name.length))
+		pgsql_statement_unlist(pg, statement);
+	else
+		statement->epoch = 0;
 }
 
 /* One request is told, or was skipped, or lost; true: it ended the group. */
@@ -316,8 +311,8 @@ static bool end_request(struct pgsql *pg)
 		pgsql_report(pg);
 		pgsql_response_reset(pg);
 	} else {
-		if (head->kind == REQUEST_PARSE && pg->group.failed)
-			pgsql_statement_unlist(pg, head->statement);
+		if (head->kind == REQUEST_PARSE)
+			doubt_parse(pg, head->statement);
 		pgsql_fold(pg, head);
 	}
 	pgsql_pop(pg);
@@ -364,22 +359,9 @@ static bool has_end(struct pgsql *pg)
 	return false;
 }
 
-/* The response began behind a gap: is something of it missing? */
-static bool lacks_start(struct pgsql *pg)
-{
-	const struct request *head = pgsql_head(pg);
-
-	if (!head || !pg->unmarked)
-		return false;
-	return head->kind == REQUEST_LOGIN ||
-	       (head->kind == REQUEST_QUERY && !pg->response.results &&
-		!pg->response.failed);
-}
-
 static void read_ready(struct pgsql *pg)
 {
-	pg->group.damaged |= lacks_start(pg) ||
-			     (!pg->group.empty && !has_end(pg));
+	pg->group.damaged |= !pg->group.empty && !has_end(pg);
 	pg->unmarked = false;
 	pgsql_align_count(pg);
 	if (pg->group.pairing == PAIRING_OPEN)
@@ -405,6 +387,8 @@ static void fail(struct pgsql *pg, const struct message *message)
 			fold_head(pg);
 		}
 	}
+	/* It may be the failure of one that was lost. */
+	pg->group.damaged |= pg->group.headless;
 	head = pgsql_head(pg);
 	read_error(pg, message);
 	pg->group.failed = !pgsql_ends_group(head->kind);
@@ -454,8 +438,7 @@ static enum request_kind kind_answered(uint8_t type)
 }
 
 /* Is the message one that the first request may be answered by, now? */
-static bool is_expected(const struct pgsql *pg, const struct request *head,
-			uint8_t type)
+static bool is_expected(const struct request *head, uint8_t type)
 {
 	enum request_kind kind = kind_answered(type);
 
@@ -486,7 +469,7 @@ static bool is_expected(const struct pgsql *pg, const struct request *head,
 	case 'Z':
 		return head->kind != REQUEST_SSL && head->kind != REQUEST_GSS;
 	default:
-		return !pg->unmarked || pg->response.pending.response_bytes;
+		return true;
 	}
 }
 
@@ -505,6 +488,7 @@ static void read_answer(struct pgsql *pg, const struct message *message)
 	case '2':
 		pgsql_statement_drop(pg, response->prepared);
 		response->prepared = NULL;
+		response->bound = true;
 		fold_head(pg);
 		break;
 	case '3':
@@ -586,11 +570,32 @@ static bool read_asynchronous(struct pgsql *pg, const struct message *message)
 	}
 }
 
-void pgsql_server_message(struct pgsql *pg, const struct message *message)
+/*
+ * A statement is prepared or closed: unless by a request that was seen, its
+ * name may stand for another now.
+ */
+static void watch_names(struct pgsql *pg, const struct message *message,
+			bool ignored)
+{
+	const struct group *group = &pg->group;
+	const struct request *head = pgsql_head(pg);
+
+	if (message->type != '1' && message->type != '3')
+		return;
+	if (ignored || !group->started || group->damaged || group->headless ||
+	    !head || head->kind == REQUEST_UNKNOWN || !pgsql_is_sure(pg))
+		pgsql_doubt_names(pg);
+}
+
+void pgsql_server_message(struct pgsql *pg, const struct message *message,
+			  bool ignored)
 {
 	struct request *head = pgsql_head(pg);
 
-	pg->answered = true;
+	if (pg->unseen)
+		watch_names(pg, message, ignored);
+	if (ignored)
+		return;
 	if (message->type == 0) {
 		count_bytes(pg, message);
 		read_reply(pg, message);
@@ -607,14 +612,13 @@ void pgsql_server_message(struct pgsql *pg, const struct message *message)
 	head = pgsql_head(pg);
 	count_bytes(pg, message);
 	if (message->type == 'Z') {
+		pg->ready_ns = message->last_ns;
 		read_ready(pg);
 	} else if (!head || pg->group.empty) {
 		pg->group.damaged = true;
 	} else if (message->type == 'E') {
-		/* Rows may have come before it, unseen. */
-		pg->group.damaged |= pg->unmarked;
 		fail(pg, message);
-	} else if (is_expected(pg, head, message->type)) {
+	} else if (is_expected(head, message->type)) {
 		read_answer(pg, message);
 	} else {
 		pg->group.damaged = true;

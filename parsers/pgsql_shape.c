@@ -145,6 +145,14 @@ static enum tells look_execute(struct cursor c)
 	return is_whole(&c) && is_text(portal) ? TELLS_LITTLE : TELLS_NOT;
 }
 
+static enum tells look_function(struct cursor c)
+{
+	cursor_take(&c, 4); /* the function's OID */
+	if (!skip_formats(&c) || !skip_fields(&c, cursor_uint_be(&c, 2)))
+		return TELLS_NOT;
+	return tell(cursor_uint_be(&c, 2) <= 1 && is_whole(&c));
+}
+
 /* Describe and Close: a kind and a name. */
 static enum tells look_name(struct cursor c)
 {
@@ -169,6 +177,8 @@ static enum tells look_client(uint8_t type, struct cursor c)
 		return look_bind(c);
 	case 'E':
 		return look_execute(c);
+	case 'F':
+		return look_function(c);
 	case 'D':
 	case 'C':
 		return look_name(c);
@@ -313,6 +323,27 @@ enum shape pgsql_shape_chain(enum side side, const uint8_t *bytes,
 				      "RKSZTDCINEAGHWdc123nstVv"))
 		return SHAPE_NO;
 	return SHAPE_SHORT;
+}
+
+bool pgsql_shape_farewell(const uint8_t *bytes, size_t length)
+{
+	uint8_t type = 0;
+
+	while (length >= PGSQL_HEADER_BYTES) {
+		size_t size = 1 + (size_t)length_at(bytes + 1);
+		struct cursor body;
+
+		if (!pgsql_shape_header(SIDE_CLIENT, bytes) || size > length)
+			return false;
+		body = cursor_of(bytes + PGSQL_HEADER_BYTES,
+				 size - PGSQL_HEADER_BYTES);
+		type = bytes[0];
+		if (look_client(type, body) == TELLS_NOT)
+			return false;
+		bytes += size;
+		length -= size;
+	}
+	return !length && type == 'X';
 }
 
 /* Keys and values up to an empty key, the first of them "user". */

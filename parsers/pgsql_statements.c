@@ -39,6 +39,7 @@ struct statement *pgsql_statement_new(struct pgsql *pg, struct span name)
 	if (!statement)
 		return NULL;
 	statement->references = 1;
+	statement->epoch = pg->epoch;
 	pg->held_bytes += sizeof(*statement);
 	if (pgsql_keep(pg, &statement->name, name.bytes, name.length))
 		return statement;
@@ -92,10 +93,11 @@ static size_t statement_bytes(const struct statement *statement)
 void pgsql_statement_list(struct pgsql *pg, struct statement *statement)
 {
 	struct span name = buffer_span(&statement->name);
-	struct statement *each;
+	struct statement *each = pgsql_statement_find(pg, name);
 	size_t bytes = 0;
 
-	pgsql_statement_unlist(pg, pgsql_statement_find(pg, name));
+	statement->replaces = each != NULL;
+	pgsql_statement_unlist(pg, each);
 	DL_PREPEND2(pg->statements, statement, previous, next);
 	statement->listed = true;
 	pg->statement_count++;
@@ -198,6 +200,29 @@ void pgsql_forget_all(struct pgsql *pg)
 		pgsql_portal_unlist(pg, pg->portals);
 	while (pg->statements)
 		pgsql_statement_unlist(pg, pg->statements);
+}
+
+void pgsql_forget_changed(struct pgsql *pg)
+{
+	struct span none = { "", 0 };
+
+	while (pg->portals)
+		pgsql_portal_unlist(pg, pg->portals);
+	pgsql_statement_unlist(pg, pgsql_statement_find(pg, none));
+	pg->epoch++;
+	pg->unseen = true;
+}
+
+void pgsql_doubt_names(struct pgsql *pg)
+{
+	if (pg->unseen)
+		pg->epoch_known = pg->epoch;
+}
+
+bool pgsql_is_current(const struct pgsql *pg,
+		      const struct statement *statement)
+{
+	return statement->epoch >= pg->epoch_known;
 }
 
 void pgsql_columns_clear(struct columns *columns)

@@ -27,8 +27,10 @@ struct request *redis_request_new(struct redis *redis)
 void redis_request_free(struct redis *redis, struct request *request)
 {
 	redis->held_bytes -= request->text.length;
-	if (redis->described == request)
+	if (redis->described == request) {
 		redis->described = NULL;
+		exchange_done(&redis->exchange);
+	}
 	if (redis->spares < REDIS_SPARE_MAX) {
 		buffer_reset(&request->text);
 		buffer_reset(&request->arguments);
@@ -73,7 +75,7 @@ static void *redis_open(bool from_start, const struct observer *observer)
 	redis->observer = *observer;
 	redis->flows[SIDE_CLIENT].place = PLACE_START;
 	redis->flows[SIDE_SERVER].place = PLACE_START;
-	redis->began = from_start;
+	redis->began = redis->from_start = from_start;
 	if (from_start)
 		strcpy(redis->database, "0");
 	else
@@ -135,6 +137,9 @@ static size_t redis_resync(void *state, enum side side,
 		redis->flows[side].place = PLACE_START;
 	if (at && side == SIDE_SERVER)
 		redis_answer_pass(redis, window, at);
+	redis->flows[side].dropped = at;
+	if (at)
+		redis->flows[side].dropped_ns = window_last_ns(window, at - 1);
 	return at;
 }
 
@@ -175,6 +180,7 @@ static void redis_close(void *state)
 	buffer_free(&redis->element.text);
 	buffer_free(&redis->chunks);
 	buffer_free(&redis->push_channel);
+	exchange_done(&redis->exchange);
 	buffer_free(&redis->statement);
 	buffer_free(&redis->masked);
 	free(redis);

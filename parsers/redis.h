@@ -5,6 +5,7 @@
  *   redis.c          windows, the queue of requests, gaps, which end is which
  *   redis_request.c  commands: arrays of bulk strings, or inline lines
  *   redis_reply.c    replies of any type, nested, streamed, pushed
+ *   redis_push.c     words of messages and acknowledgements
  *   redis_answer.c   which request a reply answers, and what follows from it
  *   redis_report.c   a request and its reply -> an exchange
  *   redis_commands.c where a command has its keys, and its secrets
@@ -47,6 +48,7 @@ enum redis_kind {
 	REDIS_MIGRATE,
 	REDIS_MONITOR,
 	REDIS_MULTI,
+	REDIS_PING,	 /* subscribers get an array */
 	REDIS_RESET,
 	REDIS_SELECT,
 	REDIS_SENTINEL,
@@ -109,6 +111,7 @@ struct request {
 	bool silent;		 /* no reply comes: CLIENT REPLY */
 	bool lost;   /* stands for requests that were not seen */
 	bool passed; /* of such: the server has spoken since */
+	bool near_lost; /* others of its write may have been lost before it */
 	bool unproven; /* its reply may not be its own, see redis_answer.c */
 	enum redis_transaction transaction;
 	uint64_t replies_due;
@@ -156,6 +159,8 @@ struct flow {
 	uint64_t length;    /* of that string */
 	bool holed;	    /* bytes of it are missing: no more is gathered */
 	uint64_t last_ns;   /* when the last byte moved */
+	uint64_t dropped;   /* bytes that resync() has dropped, of a client */
+	uint64_t dropped_ns; /* when the last of them moved; 0: none */
 	bool forced;	    /* a wait was ended */
 };
 
@@ -165,10 +170,13 @@ struct redis {
 	/* the client's side */
 	struct request *current;   /* being read */
 	uint64_t arguments_due;
+	bool from_start;   /* of the connection */
 	bool began;	   /* a command was seen */
 	bool used_inline;
 	bool replies_off;	   /* CLIENT REPLY OFF */
+	bool client_gap;	   /* and no command since */
 	bool skip_next;		   /* CLIENT REPLY SKIP */
+	bool silence_doubt;	   /* CLIENT REPLY ON may have been lost */
 	/* the server's side */
 	struct reply reply, element; /* of EXEC, for a queued command */
 	enum reply_subject subject;
@@ -192,6 +200,7 @@ struct redis {
 	struct request *spare;
 	size_t spares;
 	uint64_t subscriptions;
+	bool maybe_subscribed; /* an acknowledgement may have been lost */
 	bool monitoring, replicating;
 	char database[24]; /* "": not known */
 	/* after a loss, see redis_answer.c */
@@ -258,6 +267,16 @@ void redis_reply_close(struct reply *reply, const struct level *level,
 		       char type, uint64_t count);
 /* "bulk", "array"; never NULL. */
 const char *redis_reply_type(const struct reply *reply);
+
+/* redis_push.c */
+/* Words that an array begins with when nobody may have asked for it. */
+enum redis_word { WORD_SHORT, WORD_MESSAGE, WORD_SUBSCRIBE, WORD_UNSUBSCRIBE,
+		  WORD_PONG, WORD_OTHER };
+/* The first of the array at `at`; WORD_SHORT: not in the window. */
+enum redis_word redis_push_word(const struct window *window, size_t at);
+/* Does the array at `at` acknowledge that channel of `request`? */
+bool redis_push_acks(const struct request *request, const struct window *window,
+		     size_t at, uint64_t *index);
 
 /* redis_answer.c */
 /* A command is whole. */

@@ -7,6 +7,8 @@
  * a turn begins: a request sent after the last byte of the server that came
  * before its reply.  What was asked before that turn is reported without a
  * reply, as incomplete; no reply is given to a request on a guess.
+ * What such a request may have changed (the database, the subscriptions, the
+ * outcome of a transaction) is not known from then on.
  * Where clients do not pipeline, a reply behind a gap answers the last
  * request; that is proven when nothing follows it.
  */
@@ -20,11 +22,61 @@ static bool kind_is(const struct request *request, enum redis_kind kind)
 	return request && request->command && request->command->kind == kind;
 }
 
+static bool is_ack_kind(const struct request *request)
+{
+	return kind_is(request, REDIS_SUBSCRIBE) ||
+	       kind_is(request, REDIS_UNSUBSCRIBE);
+}
+
+/* A queued command is over, with the outcome that was set. */
+static void end_queued(struct redis *redis, struct request *request)
+{
+	DL_DELETE(redis->queued, request);
+	redis->queued_count--;
+	/* EXEC's or DISCARD's reply says what became of it. */
+	request->pending.end_ns = redis->flows[SIDE_SERVER].last_ns;
+	if (request->transaction == REDIS_QUEUED ||
+	    request->transaction == REDIS_EXECUTED)
+		pending_miss(&request->pending, 0);
+	/* Who knows whether it was executed. */
+	if (request->pending.damaged && kind_is(request, REDIS_SELECT))
+		redis->database[0] = '\0';
+	redis_report(redis, request, NULL);
+	redis_request_free(redis, request);
+}
+
+/* What is in the list is over, with that outcome. */
+static void end_transaction(struct redis *redis, enum redis_transaction how)
+{
+	struct request *request, *next;
+
+	DL_FOREACH_SAFE(redis->queued, request, next) {
+		request->transaction = how;
+		end_queued(redis, request);
+	}
+}
+
+/* What a request may have changed whose reply is not known. */
+static void forget(struct redis *redis, const struct request *request)
+{
+	bool any = request->lost;
+
+	if (any || kind_is(request, REDIS_SELECT) ||
+	    kind_is(request, REDIS_RESET))
+		redis->database[0] = '\0';
+	if (any || is_ack_kind(request) || kind_is(request, REDIS_RESET))
+		redis->maybe_subscribed = true;
+	if (any || kind_is(request, REDIS_EXEC) ||
+	    kind_is(request, REDIS_DISCARD) || kind_is(request, REDIS_RESET))
+		end_transaction(redis, REDIS_QUEUED);
+}
+
 /* Reported without a reply: it was lost, or never came. */
 static void report_unanswered(struct redis *redis, struct request *request)
 {
 	if (!request->silent)
 		request->pending.damaged = true;
+	forget(redis, request);
 	if (request->name[0])
 		redis_report(redis, request, NULL);
 	redis_request_free(redis, request);
@@ -58,10 +110,27 @@ static void resolve_unproven(struct redis *redis, bool proven)
 	if (!request)
 		return;
 	redis->unproven = NULL;
-	if (!proven)
+	if (!proven) {
 		pending_miss(&request->pending, 0);
+		forget(redis, request);
+		redis->doubt = redis->doubt_seen = true;
+	}
 	redis_report(redis, request, &redis->reply);
 	redis_request_free(redis, request);
+}
+
+/* What was lost may have been a CLIENT REPLY. */
+static void doubt_silence(struct redis *redis)
+{
+	redis->silence_doubt = redis->replies_off;
+	redis->skip_next = false;
+}
+
+/* The server answers what was not seen: it may have ended the silence. */
+static void end_silence(struct redis *redis)
+{
+	if (redis->silence_doubt)
+		redis->replies_off = redis->silence_doubt = false;
 }
 
 /* CLIENT REPLY ON|OFF|SKIP: is this request to be answered? */
@@ -72,6 +141,7 @@ static bool is_silent(struct redis *redis, const struct request *request)
 	redis->skip_next = false;
 	if (kind_is(request, REDIS_CLIENT) &&
 	    redis_argument_is(request, 0, "REPLY")) {
+		redis->silence_doubt = false;
 		if (redis_argument_is(request, 1, "OFF"))
 			redis->replies_off = true;
 		else if (redis_argument_is(request, 1, "ON"))
@@ -85,13 +155,24 @@ static bool is_silent(struct redis *redis, const struct request *request)
 void redis_answer_request(struct redis *redis, struct request *request)
 {
 	uint64_t start = request->pending.start_ns;
+	uint64_t dropped = redis->flows[SIDE_CLIENT].dropped_ns;
 
 	if (start > redis->flows[SIDE_SERVER].last_ns)
 		resolve_unproven(redis, true);
-	request->silent = is_silent(redis, request);
+	/* Which command it was, or what of CLIENT's, a hole has taken. */
+	request->lost = request->pending.damaged &&
+			(!request->command || kind_is(request, REDIS_CLIENT));
+	if (request->lost)
+		doubt_silence(redis);
+	else
+		request->silent = is_silent(redis, request);
+	if (request->silent && redis->silence_doubt)
+		pending_miss(&request->pending, 0);
+	request->near_lost = redis->client_gap &&
+			     (!dropped || start <= dropped);
+	redis->client_gap = false;
 	request->replies_due = 1;
-	if ((kind_is(request, REDIS_SUBSCRIBE) ||
-	     kind_is(request, REDIS_UNSUBSCRIBE)) && request->argument_count)
+	if (is_ack_kind(request) && request->argument_count)
 		request->replies_due = request->argument_count;
 	DL_APPEND(redis->pending, request);
 	redis->pending_count++;
@@ -105,50 +186,6 @@ void redis_answer_give_up(struct redis *redis)
 	drop_head(redis);
 }
 
-/* Words that an array begins with when nobody asked for it. */
-enum word { WORD_NONE, WORD_SHORT, WORD_MESSAGE, WORD_SUBSCRIBE,
-	    WORD_UNSUBSCRIBE, WORD_OTHER };
-
-static enum word first_word(const struct window *window, size_t at)
-{
-	static const struct {
-		const char *name;
-		enum word word;
-	} words[] = {
-		{ "message", WORD_MESSAGE },
-		{ "pmessage", WORD_MESSAGE },
-		{ "smessage", WORD_MESSAGE },
-		{ "subscribe", WORD_SUBSCRIBE },
-		{ "psubscribe", WORD_SUBSCRIBE },
-		{ "ssubscribe", WORD_SUBSCRIBE },
-		{ "unsubscribe", WORD_UNSUBSCRIBE },
-		{ "punsubscribe", WORD_UNSUBSCRIBE },
-		{ "sunsubscribe", WORD_UNSUBSCRIBE },
-	};
-	struct span line;
-	int64_t length;
-
-	if (!redis_line(window, at, &line, &at))
-		return WORD_SHORT;
-	if (at == window->length)
-		return WORD_SHORT;
-	if (window->bytes[at] != '$')
-		return WORD_OTHER;
-	if (!redis_line(window, at, &line, &at))
-		return WORD_SHORT;
-	if (!redis_number((const uint8_t *)line.bytes + 1, line.length - 1,
-			  &length) || length < 0 || length > REDIS_NAME_MAX)
-		return WORD_OTHER;
-	if (window->length - at < (size_t)length)
-		return WORD_SHORT;
-	line = (struct span){ (const char *)window->bytes + at,
-			      (size_t)length };
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (span_is(line, words[i].name))
-			return words[i].word;
-	return WORD_OTHER;
-}
-
 /* Is it a line of MONITOR's: +1339518083.107412 [0 ...? */
 static bool is_monitor(const struct redis *redis, const struct window *window,
 		       size_t at)
@@ -156,40 +193,6 @@ static bool is_monitor(const struct redis *redis, const struct window *window,
 	return redis->monitoring && window->bytes[at] == '+' &&
 	       at + 1 < window->length && window->bytes[at + 1] >= '0' &&
 	       window->bytes[at + 1] <= '9';
-}
-
-/* Did nobody ask for what begins there? */
-static enum verdict is_push(const struct redis *redis,
-			    const struct window *window, size_t at)
-{
-	const struct request *head = redis->pending;
-	bool asked = head &&
-		     window_last_ns(window, at) >= head->pending.start_ns;
-	enum word word;
-
-	if (redis->monitoring && window->bytes[at] == '+' &&
-	    at + 1 == window->length)
-		return PROBE_MORE;
-	if (is_monitor(redis, window, at))
-		return PROBE_YES;
-	if (window->bytes[at] != '>' && window->bytes[at] != '*')
-		return PROBE_NO;
-	if (window->bytes[at] == '*' && asked && !redis->subscriptions)
-		return PROBE_NO;
-	word = first_word(window, at);
-	if (word == WORD_SHORT)
-		return PROBE_MORE;
-	if (asked && word == WORD_SUBSCRIBE && kind_is(head, REDIS_SUBSCRIBE))
-		return PROBE_NO;
-	if (asked && word == WORD_UNSUBSCRIBE &&
-	    kind_is(head, REDIS_UNSUBSCRIBE))
-		return PROBE_NO;
-	if (window->bytes[at] == '>')
-		return PROBE_YES;
-	/* UNSUBSCRIBE of all channels is confirmed for each of them. */
-	return word == WORD_MESSAGE ||
-	       (word == WORD_UNSUBSCRIBE && redis->subscriptions) ?
-	       PROBE_YES : PROBE_NO;
 }
 
 /* Bytes from `at` to the end of the mark that they are in. */
@@ -222,14 +225,71 @@ static struct request *first_of_turn(const struct redis *redis,
 		if (request->lost || request->silent || blocked ||
 		    start <= last || start > now)
 			continue;
+		/* Others were sent with it: what was lost too, maybe. */
+		if (request->near_lost &&
+		    (redis->pipelined ||
+		     (request->next && request->next->pending.start_ns <= now)))
+			return NULL;
 		/* Where a capture begins, others may have come before two. */
-		if (!last && found)
+		if (!last && found && !redis->from_start)
 			return NULL;
 		if (last && redis->doubt_seen)
 			return request;
 		found = request;
 	}
 	return blocked ? NULL : found;
+}
+
+/* Is it an acknowledgement, and of a request that waits? */
+static bool is_acknowledged(const struct redis *redis,
+			    const struct window *window, size_t at)
+{
+	const struct request *asker = redis->doubt ?
+		first_of_turn(redis, window, at) : redis->pending;
+	uint64_t index;
+
+	return asker && window_last_ns(window, at) >= asker->pending.start_ns &&
+	       redis_push_acks(asker, window, at, &index);
+}
+
+static bool is_asked(const struct redis *redis, const struct window *window,
+		     size_t at)
+{
+	return redis->pending && window_last_ns(window, at) >=
+					 redis->pending->pending.start_ns;
+}
+
+/* Did nobody ask for what begins there? */
+static enum verdict is_push(const struct redis *redis,
+			    const struct window *window, size_t at)
+{
+	bool subscribed = redis->subscriptions || redis->maybe_subscribed ||
+			  redis->doubt;
+	enum redis_word word;
+
+	if (redis->monitoring && window->bytes[at] == '+' &&
+	    at + 1 == window->length)
+		return PROBE_MORE;
+	if (is_monitor(redis, window, at))
+		return PROBE_YES;
+	if (window->bytes[at] != '>' && window->bytes[at] != '*')
+		return PROBE_NO;
+	if (window->bytes[at] == '*' && !subscribed &&
+	    is_asked(redis, window, at))
+		return PROBE_NO;
+	word = redis_push_word(window, at);
+	if (word == WORD_SHORT)
+		return PROBE_MORE;
+	if ((word == WORD_SUBSCRIBE || word == WORD_UNSUBSCRIBE) &&
+	    is_acknowledged(redis, window, at))
+		return PROBE_NO;
+	if (window->bytes[at] == '>')
+		return PROBE_YES;
+	/* UNSUBSCRIBE of all channels is confirmed for each of them. */
+	return word == WORD_MESSAGE ||
+	       (word == WORD_UNSUBSCRIBE && subscribed) ||
+	       (word == WORD_SUBSCRIBE && redis->doubt) ?
+	       PROBE_YES : PROBE_NO;
 }
 
 void redis_answer_pass(struct redis *redis, const struct window *window,
@@ -254,11 +314,19 @@ static bool may_answer(const struct request *request,
 	static const char pairs[] = "*~%";
 	const uint8_t *bytes = window->bytes + at;
 	char answer = request->command ? request->command->answer : 0;
+	uint64_t index;
 
 	if (redis_shape_reply(bytes, window->length - at) == PROBE_NO)
 		return false;
-	return !answer || *bytes == '-' || *bytes == '_' ||
-	       *bytes == (uint8_t)answer ||
+	if (*bytes == '-' || *bytes == '_')
+		return true;
+	if (is_ack_kind(request))
+		return redis_push_acks(request, window, at, &index);
+	/* A subscriber's ends in a string, which is none by itself. */
+	if (kind_is(request, REDIS_PING))
+		return *bytes == (request->argument_count ? '$' : '+') ||
+		       redis_push_word(window, at) == WORD_PONG;
+	return !answer || *bytes == (uint8_t)answer ||
 	       (answer == '*' && strchr(pairs, *bytes)) ||
 	       (answer == '$' && *bytes == ',');
 }
@@ -272,16 +340,22 @@ static bool settle(struct redis *redis, const struct window *window, size_t at,
 {
 	struct request *first = first_of_turn(redis, window, at);
 	size_t rest = rest_of_mark(window, at);
+	uint64_t index;
 
 	if (first && may_answer(first, window, at)) {
 		while (redis->pending != first)
 			drop_head(redis);
-		first->unproven = !redis->doubt_seen ||
+		first->unproven = !redis->doubt_seen || first->near_lost ||
 				  !redis->flows[SIDE_SERVER].last_ns;
 		/* The rest of an aggregate may look like a whole reply. */
 		if (!redis->doubt_seen && !(first->command &&
 					    first->command->answer))
 			pending_miss(&first->pending, 0);
+		/* Acknowledgements before this one were lost. */
+		if (redis_push_acks(first, window, at, &index) && index) {
+			pending_miss(&first->pending, 0);
+			first->replies_due -= index;
+		}
 		redis->doubt = redis->doubt_seen = false;
 		redis->server_missed = 0;
 		return true;
@@ -291,6 +365,7 @@ static bool settle(struct redis *redis, const struct window *window, size_t at,
 		    is_push(redis, window, at + *drop) == PROBE_YES)
 			break;
 	redis_answer_pass(redis, window, at + *drop);
+	end_silence(redis);
 	return false;
 }
 
@@ -307,6 +382,7 @@ static enum begin begin_answer(struct redis *redis, const struct window *window,
 	flow->forced = false;
 	if (!head || (ns && ns < head->pending.start_ns)) {
 		redis->subject = SUBJECT_ORPHAN;
+		end_silence(redis);
 		return BEGIN_HERE;
 	}
 	redis->subject = SUBJECT_REQUEST;
@@ -320,6 +396,31 @@ static enum begin begin_answer(struct redis *redis, const struct window *window,
 		return BEGIN_DONE;
 	}
 	return BEGIN_HERE;
+}
+
+/*
+ * What nobody is known to have asked for may be the answer of a request that
+ * was lost: an acknowledgement, or an array that begins with a message's word.
+ */
+static void begin_push(struct redis *redis, const struct window *window,
+		       size_t at)
+{
+	bool monitor = is_monitor(redis, window, at);
+	enum redis_word word = monitor ? WORD_OTHER :
+					 redis_push_word(window, at);
+
+	redis->subject = SUBJECT_PUSH;
+	redis->push = (struct pending){ 0 };
+	strcpy(redis->push_kind, monitor ? "monitor" : "");
+	redis->push_channel.length = 0;
+	if (redis->doubt &&
+	    (word == WORD_SUBSCRIBE || word == WORD_UNSUBSCRIBE)) {
+		pending_miss(&redis->push, 0);
+		redis_answer_pass(redis, window, at + 1);
+	} else if (window->bytes[at] == '*' && !redis->subscriptions &&
+		   is_asked(redis, window, at)) {
+		pending_miss(&redis->push, 0);
+	}
 }
 
 enum begin redis_answer_begin(struct redis *redis, const struct window *window,
@@ -337,23 +438,19 @@ enum begin redis_answer_begin(struct redis *redis, const struct window *window,
 		*drop = 1;
 		return BEGIN_DROP;
 	}
-	switch (is_push(redis, window, at)) {
-	case PROBE_MORE:
-		return BEGIN_MORE;
-	case PROBE_YES:
-		redis->subject = SUBJECT_PUSH;
-		redis->push = (struct pending){ 0 };
-		strcpy(redis->push_kind, is_monitor(redis, window, at) ?
-						 "monitor" : "");
-		redis->push_channel.length = 0;
-		return BEGIN_HERE;
-	case PROBE_NO:
-		break;
-	}
 	/* Requests were lost behind those that have been answered. */
 	if (head && head->lost && !redis->doubt) {
 		redis->doubt = true;
 		redis->doubt_seen = false;
+	}
+	switch (is_push(redis, window, at)) {
+	case PROBE_MORE:
+		return BEGIN_MORE;
+	case PROBE_YES:
+		begin_push(redis, window, at);
+		return BEGIN_HERE;
+	case PROBE_NO:
+		break;
 	}
 	if (redis->doubt && !head && !redis->flows[SIDE_SERVER].forced)
 		return BEGIN_WAIT;
@@ -363,32 +460,26 @@ enum begin redis_answer_begin(struct redis *redis, const struct window *window,
 	return begin_answer(redis, window, at);
 }
 
-/* What is in the list is over, with that outcome. */
-static void end_transaction(struct redis *redis, enum redis_transaction how)
-{
-	struct request *request, *next;
-
-	DL_FOREACH_SAFE(redis->queued, request, next) {
-		DL_DELETE(redis->queued, request);
-		request->transaction = how;
-		if (how == REDIS_EXECUTED || how == REDIS_QUEUED)
-			pending_miss(&request->pending, 0);
-		redis_report(redis, request, NULL);
-		redis_request_free(redis, request);
-	}
-	redis->queued_count = 0;
-}
-
 static void keep_database(struct redis *redis, const struct request *request)
 {
 	struct redis_argument argument;
 	struct span name;
 
+	redis->database[0] = '\0';
 	if (redis_argument(request, 0, &argument, &name) &&
-	    name.length < sizeof(redis->database)) {
+	    name.length < sizeof(redis->database) &&
+	    !request->pending.damaged) {
 		memcpy(redis->database, name.bytes, name.length);
 		redis->database[name.length] = '\0';
 	}
+}
+
+/* An acknowledgement ends with the count of them. */
+static void count_subscriptions(struct redis *redis)
+{
+	redis->subscriptions = redis->reply.number > 0 ?
+		(uint64_t)redis->reply.number : 0;
+	redis->maybe_subscribed = false;
 }
 
 /* What a reply changes for those that come. */
@@ -406,13 +497,15 @@ static void follow(struct redis *redis, const struct request *request,
 	case REDIS_RESET:
 		strcpy(redis->database, "0");
 		redis->subscriptions = 0;
-		redis->monitoring = false;
-		end_transaction(redis, REDIS_DISCARDED);
+		redis->maybe_subscribed = redis->monitoring = false;
+		end_transaction(redis, request->unproven ? REDIS_QUEUED :
+							   REDIS_DISCARDED);
 		break;
 	case REDIS_SUBSCRIBE:
 	case REDIS_UNSUBSCRIBE:
-		redis->subscriptions = reply->number > 0 ?
-			(uint64_t)reply->number : 0;
+		count_subscriptions(redis);
+		break;
+	case REDIS_PING:
 		break;
 	case REDIS_MONITOR:
 		redis->monitoring = true;
@@ -421,6 +514,8 @@ static void follow(struct redis *redis, const struct request *request,
 		redis->replicating = true;
 		break;
 	default:
+		/* RESP2's subscribers may ask nothing else. */
+		redis->maybe_subscribed = false;
 		break;
 	}
 }
@@ -431,7 +526,10 @@ static void follow_transaction(struct redis *redis,
 {
 	bool failed = redis->reply.type == '-';
 
-	if (kind_is(request, REDIS_EXEC))
+	if (request->unproven && (kind_is(request, REDIS_EXEC) ||
+				  kind_is(request, REDIS_DISCARD)))
+		end_transaction(redis, REDIS_QUEUED);
+	else if (kind_is(request, REDIS_EXEC))
 		end_transaction(redis, failed || redis->reply.null ?
 				REDIS_ABORTED : REDIS_EXECUTED);
 	else if (kind_is(request, REDIS_DISCARD) && !failed)
@@ -442,18 +540,22 @@ static void end_answer(struct redis *redis)
 {
 	struct request *head = redis->pending, *next = head->next;
 	const struct reply *reply = &redis->reply;
+	bool queued = reply->type == '+' &&
+		      span_is(buffer_span(&reply->text), "QUEUED") &&
+		      redis->queued_count < REDIS_QUEUED_MAX;
 
 	head->replies++;
-	follow(redis, head, reply);
+	if (!queued)
+		follow(redis, head, reply);
 	if (--head->replies_due && reply->type != '-')
 		return;
 	if (next && next->pending.start_ns < head->pending.first_byte_ns)
 		redis->pipelined = true;
 	DL_DELETE(redis->pending, head);
 	redis->pending_count--;
-	if (reply->type == '+' && span_is(buffer_span(&reply->text),
-					  "QUEUED") && !head->unproven &&
-	    redis->queued_count < REDIS_QUEUED_MAX) {
+	if (queued) {
+		if (head->unproven)
+			pending_miss(&head->pending, 0);
 		head->transaction = REDIS_QUEUED;
 		DL_APPEND(redis->queued, head);
 		redis->queued_count++;
@@ -473,10 +575,13 @@ void redis_answer_end(struct redis *redis)
 	enum reply_subject subject = redis->subject;
 
 	redis->subject = SUBJECT_NONE;
-	if (subject == SUBJECT_PUSH)
+	if (subject == SUBJECT_PUSH) {
+		if (strstr(redis->push_kind, "subscribe"))
+			count_subscriptions(redis);
 		redis_report_push(redis, true);
-	else if (subject == SUBJECT_REQUEST)
+	} else if (subject == SUBJECT_REQUEST) {
 		end_answer(redis);
+	}
 	flush_silent(redis);
 }
 
@@ -491,6 +596,8 @@ void redis_answer_element(struct redis *redis, uint64_t bytes, uint64_t end_ns)
 	request->transaction = REDIS_EXECUTED;
 	request->pending.response_bytes += bytes;
 	request->pending.end_ns = end_ns;
+	if (redis->pending->unproven)
+		pending_miss(&request->pending, 0);
 	follow(redis, request, &redis->element);
 	redis_report(redis, request, &redis->element);
 	redis_request_free(redis, request);
@@ -526,6 +633,10 @@ void redis_answer_client_gap(struct redis *redis, uint64_t missed)
 {
 	struct flow *flow = &redis->flows[SIDE_CLIENT];
 
+	/* What resync() has dropped was there to be seen. */
+	if (missed != flow->dropped)
+		flow->dropped_ns = 0;
+	flow->dropped = 0;
 	if (flow->place == PLACE_BODY && missed < flow->left) {
 		flow->left -= missed;
 		flow->holed = redis->current->cut = true;
@@ -533,6 +644,8 @@ void redis_answer_client_gap(struct redis *redis, uint64_t missed)
 		return;
 	}
 	flow->place = PLACE_UNSYNCED;
+	doubt_silence(redis);
+	redis->client_gap = true;
 	add_lost(redis, missed);
 }
 
@@ -548,6 +661,8 @@ void redis_answer_server_gap(struct redis *redis, uint64_t missed)
 			pending_miss(&head->pending, missed);
 		else if (redis->subject == SUBJECT_PUSH)
 			pending_miss(&redis->push, missed);
+		if (redis->tied && redis->queued)
+			pending_miss(&redis->queued->pending, missed);
 		return;
 	}
 	flow->place = PLACE_UNSYNCED;

@@ -165,7 +165,7 @@ static const struct redis_command commands[] = {
 	{ "PFDEBUG", 2, 2, 1, 0, 0, 0, REDIS_PLAIN },
 	{ "PFMERGE", 1, -1, 1, 0, '+', 0, REDIS_PLAIN },
 	{ "PFSELFTEST", 0, 0, 0, 0, 0, 0, REDIS_PLAIN },
-	{ "PING", 0, 0, 0, 0, '+', 0, REDIS_PLAIN },
+	{ "PING", 0, 0, 0, 0, '+', 0, REDIS_PING },
 	{ "PSETEX", 1, 1, 1, 0, '+', 0, REDIS_PLAIN },
 	{ "PSUBSCRIBE", 1, -1, 1, 0, 0, 0, REDIS_SUBSCRIBE },
 	{ "PSYNC", 0, 0, 0, 0, 0, REDIS_SHOWN, REDIS_SYNC },

@@ -368,6 +368,33 @@ static bool string_header(struct redis *redis, char type, struct span rest,
 	return true;
 }
 
+/* May a line of that type say so?  Texts may say anything. */
+static bool is_scalar(char type, struct span text)
+{
+	size_t at = strchr(":(", type) && text.length &&
+		    (*text.bytes == '-' || *text.bytes == '+');
+
+	switch (type) {
+	case '_':
+		return !text.length;
+	case '#':
+		return span_is(text, "t") || span_is(text, "f");
+	case ',':
+	case ':':
+	case '(':
+		if (at == text.length)
+			return false;
+		for (; at < text.length; at++)
+			if (!text.bytes[at] ||
+			    !strchr(type == ',' ? "0123456789+-.eEinfa" :
+						  "0123456789", text.bytes[at]))
+				return false;
+		return true;
+	default:
+		return true;
+	}
+}
+
 /* A line of a reply; false: it is none. */
 static bool take_line(struct redis *redis, struct span line, uint64_t end)
 {
@@ -382,12 +409,11 @@ static bool take_line(struct redis *redis, struct span line, uint64_t end)
 	case '#':
 	case ',':
 	case '(':
-		if (!rest.length)
-			return false;
-		/* fall through */
 	case '+':
 	case '-':
 	case '_':
+		if (!is_scalar(type, rest))
+			return false;
 		count = (int64_t)rest.length;
 		if (rest.length > VALUE_BYTES_MAX)
 			rest.length = VALUE_BYTES_MAX;
@@ -534,7 +560,7 @@ struct step redis_server(struct redis *redis, const struct window *window)
 enum verdict redis_shape_reply(const uint8_t *bytes, size_t length)
 {
 	struct window window = { .bytes = bytes, .length = length };
-	struct span line;
+	struct span line, rest;
 	int64_t number;
 	size_t next;
 
@@ -556,18 +582,17 @@ enum verdict redis_shape_reply(const uint8_t *bytes, size_t length)
 				(next > 4 && bytes[2] != ' ' &&
 				 (bytes[2] < 'A' || bytes[2] > 'Z'))))
 		return PROBE_NO;
-	if (strchr("+-_#,(", bytes[0])) {
+	rest = (struct span){ line.bytes + 1, line.length - 1 };
+	if (strchr("+-:_#,(", bytes[0])) {
 		for (size_t i = 1; i < line.length; i++)
 			if ((uint8_t)line.bytes[i] < 0x20)
 				return PROBE_NO;
-		return PROBE_YES;
+		return is_scalar(line.bytes[0], rest) ? PROBE_YES : PROBE_NO;
 	}
-	if (span_is((struct span){ line.bytes + 1, line.length - 1 }, "?"))
+	if (span_is(rest, "?"))
 		return PROBE_YES;
 	if (!redis_number(bytes + 1, line.length - 1, &number))
 		return PROBE_NO;
-	if (bytes[0] == ':')
-		return PROBE_YES;
 	if (number < -1 || number > (int64_t)REDIS_BULK_MAX)
 		return PROBE_NO;
 	/* The string's end shows whether it is one. */

@@ -424,6 +424,7 @@ void redis_report(struct redis *redis, struct request *request,
 	describe_transaction(exchange, request);
 	pending_describe(&request->pending, exchange);
 	redis->observer.exchange(redis->observer.context, exchange);
+	exchange_done(exchange);
 	redis->described = NULL;
 }
 
@@ -437,7 +438,7 @@ static void describe_push(struct redis *redis)
 	exchange->subject = span_string(redis->push_kind);
 	if (redis->push_channel.length)
 		name_target(exchange, buffer_span(&redis->push_channel));
-	if (redis->database[0])
+	if (redis->database[0] && !redis->doubt)
 		exchange->namespace = span_string(redis->database);
 	exchange->columns[0] = span_string("message");
 	exchange->column_count = exchange->columns_total = 1;
@@ -482,4 +483,5 @@ void redis_report_push(struct redis *redis, bool complete)
 	redis->push.start_ns = redis->push.first_byte_ns;
 	pending_describe(&redis->push, exchange);
 	redis->observer.exchange(redis->observer.context, exchange);
+	exchange_done(exchange);
 }

@@ -419,6 +419,7 @@ static void tds_close(void *state)
 	buffer_free(&tds->masked);
 	free(tds->description);
 	framed_free(&tds->framed);
+	exchange_done(&tds->exchange);
 	free(tds);
 }
 

@@ -318,4 +318,6 @@ void tds_report(struct tds *tds, const struct tds_request *request,
 	for (size_t i = 0; i < tds->exchange.parameter_count; i++)
 		tds_tell_value(tds, -1, tds->exchange.parameters[i]);
 	tds->observer->exchange(tds->observer->context, &tds->exchange);
+	exchange_done(&tds->exchange);
+	tds->answering.described = false;
 }

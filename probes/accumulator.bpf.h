@@ -10,7 +10,9 @@
  * most of one call), NOTE_NS, WAKE_BYTES, MAX_CONNECTIONS, RING_PAGES.
  *
  * Every byte that a probed call moved raises the connection's offset, whether
- * it could be taken or not: an offset that jumps is an exact gap.
+ * it could be taken or not: an offset that jumps is an exact gap.  Atomically:
+ * several threads may move bytes of one socket the same way, and the last
+ * offset must be the sum.
  *
  * Written for the verifier of 4.18: no loop, no call that is not inlined,
  * lengths in u64 behind an empty asm, values that must survive a branch kept
@@ -89,6 +91,30 @@ BPF_PERCPU_ARRAY(counts, struct counters, 1);
 static __always_inline void tally(u64 *counter, u64 amount)
 {
 	__sync_fetch_and_add(counter, amount);
+}
+
+/*
+ * hold - is no other program at this accumulator?  let_go() follows either way
+ *
+ * Two threads may move bytes of one socket at once, one each way.  The second
+ * leaves the accumulator alone: its bytes go past it, and have their offset.
+ */
+static __always_inline int hold(struct connection_value *value)
+{
+	tally(&value->head.holders, 1);
+	return (u32)*(volatile u64 *)&value->head.holders == 1;
+}
+
+static __always_inline void let_go(struct connection_value *value)
+{
+	tally(&value->head.holders, -1);
+}
+
+/* hold_all - as hold(); and do no bytes of it go out in pieces? */
+static __always_inline int hold_all(struct connection_value *value)
+{
+	tally(&value->head.holders, 1);
+	return *(volatile u64 *)&value->head.holders == 1;
 }
 
 /*
@@ -179,7 +205,7 @@ static __always_inline void lose(void *ctx, struct counters *count,
 	u64 *unsent = &value->head.unsent[direction & 1];
 
 	tally(&count->lost[cause], missed);
-	value->head.offsets[direction & 1] += missed;
+	tally(&value->head.offsets[direction & 1], missed);
 	header->missed = missed;
 	header->missed_cause = cause;
 	header->length = 0;
@@ -208,7 +234,7 @@ static __always_inline int take(struct connection_value *value, u64 length,
 	if (bpf_probe_read_user(&value->payload[fill], length, (void *)from))
 		return 1;
 	value->head.header.length = fill + length;
-	value->head.offsets[value->head.header.direction & 1] += length;
+	tally(&value->head.offsets[value->head.header.direction & 1], length);
 	value->head.header.fragments++;
 	return 0;
 }

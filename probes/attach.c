@@ -72,6 +72,26 @@ void attach_free(struct attach *attach)
 	free(attach);
 }
 
+/* At system calls and, where the text was compiled for them, at sockets. */
+static int attach_raw(struct attach *attach, const char **event)
+{
+	static const char *const sockets[] = {"sock_send_length",
+					      "sock_recv_length"};
+	size_t i, count;
+	int error;
+
+	*event = "sys_exit";
+	error = program_attach_raw(attach->program, "on_system_call", *event);
+	if (!program_bytecode(attach->program, "on_socket", &count))
+		return error;
+	for (i = 0; !error && i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		*event = sockets[i];
+		error = program_attach_raw(attach->program, "on_socket",
+					   *event);
+	}
+	return error;
+}
+
 int attach_tracepoints(struct attach *attach, char *why, size_t why_size)
 {
 	static const struct {
@@ -85,9 +105,8 @@ int attach_tracepoints(struct attach *attach, char *why, size_t why_size)
 		{"on_close_range", "syscalls", "sys_enter_close_range", true},
 		{"on_exec", "sched", "sched_process_exec", false},
 	};
-	const char *category = "raw_syscalls", *event = "sys_exit";
-	int error = program_attach_raw(attach->program, "on_system_call",
-				       event);
+	const char *category = "raw", *event;
+	int error = attach_raw(attach, &event);
 	size_t i;
 
 	for (i = 0; !error && i < sizeof(events) / sizeof(events[0]); i++) {

@@ -142,13 +142,19 @@ struct accumulator {
 	__u32 state;	  /* enum accumulator_state */
 	__u32 shared;	  /* the socket has, or had, several descriptors */
 	__u32 exec_id;	  /* of its process then: each execve() gives another */
-	__u64 holders;	  /* programs that are at it right now */
+	/*
+	 * Programs that are at it right now; from HOLDERS_JOURNEY on, those
+	 * whose bytes go past it in pieces.
+	 */
+	__u64 holders;
 	struct batch header; /* snapshot; header.length bytes are waiting */
 };
 
+#define HOLDERS_JOURNEY (1ULL << 32)
+
 enum accumulator_state {
 	ACCUMULATOR_OPENED = 1,	 /* its BATCH_OPEN went */
-	ACCUMULATOR_MUTED = 2,	 /* filtered out: nothing is copied */
+	ACCUMULATOR_MUTED = 2,	 /* filtered out, or its end was told */
 	ACCUMULATOR_CLOSED = 4,	 /* over; its BATCH_CLOSE did not go yet */
 	ACCUMULATOR_INFERRED = 8 /* fd and socket are a guess */
 };
@@ -186,6 +192,7 @@ struct counters {
 	__u64 unwoken;	   /* bytes sent since user space was last woken */
 	__u64 notices_lost;/* BATCH_NOTE, BATCH_LIBRARY ... that did not go */
 	__u64 foreign;	   /* calls of 32-bit programs, not looked at */
+	__u64 left;	   /* ended connections whose BATCH_CLOSE did not go */
 	__u64 lost[LOSS_REASONS];   /* bytes */
 	__u64 hidden[LOSS_REASONS]; /* of those: no later offset tells of them */
 };

@@ -81,6 +81,8 @@ static int compile_from(struct attempt *attempt, enum headers_source source,
 	struct program_variant variant = {
 		.ring = attempt->build->ring,
 		.old_reads = !attempt->kernel->probe_read_user,
+		.socket_tracepoints = attempt->kernel->socket_tracepoints &&
+				      options->socket_tracepoints,
 	};
 	size_t used = strlen(tried);
 	struct headers headers;

@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,8 @@ static int build(struct capture *capture, char *why, size_t size)
 		return error;
 	capture->program = built.program;
 	capture->ring = built.ring;
+	/* What the compiler has freed, nothing later is as large as. */
+	malloc_trim(0);
 	return 0;
 }
 
@@ -280,8 +283,7 @@ static void look_around(struct capture *capture, uint64_t time)
 	if (capture->repeek)
 		peek_schedule_all(capture->peek, time);
 	peek_reap(capture->peek,
-		  counters.lost[LOSS_BUFFER_FULL] !=
-			  capture->seen.lost[LOSS_BUFFER_FULL],
+		  counters.left != capture->seen.left,
 		  on_record, capture);
 	capture->rescan = capture->repeek = false;
 	capture->seen = counters;

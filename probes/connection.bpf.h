@@ -142,17 +142,17 @@ static __always_inline struct file *open_file(u32 fd)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct files_struct *files = NULL;
-	struct fdtable *table = NULL;
-	struct file **array = NULL, *file = NULL;
-	u32 size = 0;
+	struct fdtable *table = NULL, head = {};
+	struct file *file = NULL;
 
 	bpf_probe_read_kernel(&files, sizeof(files), &task->files);
 	bpf_probe_read_kernel(&table, sizeof(table), &files->fdt);
-	bpf_probe_read_kernel(&size, sizeof(size), &table->max_fds);
-	if (fd >= size)
-		return NULL;
-	bpf_probe_read_kernel(&array, sizeof(array), &table->fd);
-	bpf_probe_read_kernel(&file, sizeof(file), array + fd);
+	/* max_fds, and next to it fd[] */
+	bpf_probe_read_kernel(&head, __builtin_offsetof(struct fdtable,
+						  close_on_exec),
+			      table);
+	if (fd < head.max_fds)
+		bpf_probe_read_kernel(&file, sizeof(file), head.fd + fd);
 	return file;
 }
 
@@ -419,12 +419,22 @@ static __always_inline void forget(struct counters *count,
 	connections.delete(key);
 }
 
+/* linger - a connection that has ended is user space's to end */
+static __always_inline void linger(struct counters *count,
+				   struct connection_value *value)
+{
+	value->head.state |= ACCUMULATOR_CLOSED;
+	tally(&count->left, 1);
+	let_go(value);
+}
+
 /*
  * retire - a connection ends: what waits, then BATCH_CLOSE, then the entry
  * @successor: the key is needed for another connection now
  *
- * Without room for BATCH_CLOSE the entry stays, marked, for user space to
- * find; unless a successor needs its place.
+ * Without room for BATCH_CLOSE, or while another thread moves bytes of it, the
+ * entry stays, marked, for user space to find; unless a successor needs its
+ * place.
  */
 static __always_inline void retire(void *ctx, struct counters *count,
 				   struct connection_value *value,
@@ -436,27 +446,33 @@ static __always_inline void retire(void *ctx, struct counters *count,
 		connections.delete(key);
 		return;
 	}
-	value->head.version++;
+	if (!hold_all(value) && !successor) {
+		linger(count, value);
+		return;
+	}
+	tally(&value->head.version, 1);
 	if (header->length)
 		flush(ctx, count, value);
 	header->kind = BATCH_CLOSE;
 	header->offset = value->head.offsets[BATCH_IN];
 	header->missed = value->head.offsets[BATCH_OUT];
 	if (!send_record(ctx, count, header, HEADER_BYTES)) {
+		value->head.state |= ACCUMULATOR_MUTED;
 		connections.delete(key);
 	} else if (successor) {
 		forget(count, value, key);
 	} else {
 		header->kind = BATCH_DATA;
 		header->missed = 0;
-		value->head.state |= ACCUMULATOR_CLOSED;
-		value->head.version++;
+		tally(&value->head.version, 1);
+		linger(count, value);
 	}
 }
 
 /*
  * hush - user space does not want this connection: what waits, the totals,
- * and nothing more.  Not 0: that could not be told, it goes on.
+ * and nothing more.  Not 0: that could not be told, or another thread moves
+ * bytes of it: it goes on.
  */
 static __always_inline int hush(void *ctx, struct counters *count,
 				struct connection_value *value)
@@ -464,7 +480,12 @@ static __always_inline int hush(void *ctx, struct counters *count,
 	struct batch *header = &value->head.header;
 	int failed;
 
-	value->head.version++;
+	if (!hold_all(value)) {
+		let_go(value);
+		return 1;
+	}
+	tally(&value->head.version, 1);
+	value->head.state |= ACCUMULATOR_MUTED;
 	if (header->length)
 		flush(ctx, count, value);
 	header->kind = BATCH_CLOSE;
@@ -473,27 +494,34 @@ static __always_inline int hush(void *ctx, struct counters *count,
 	failed = send_record(ctx, count, header, HEADER_BYTES);
 	header->kind = BATCH_DATA;
 	header->missed = 0;
-	if (!failed)
-		value->head.state |= ACCUMULATOR_MUTED;
-	value->head.version++;
+	if (failed)
+		value->head.state &= ~ACCUMULATOR_MUTED;
+	tally(&value->head.version, 1);
+	let_go(value);
 	return failed;
 }
 
-/* establish - a new connection's accumulator; NULL: the map is full */
+/*
+ * establish - a new connection's accumulator; NULL: the map is full
+ *
+ * Two threads may begin one socket at once.  It is made once; who comes second
+ * may get it before it has its number: see is_nascent().
+ */
 static __always_inline struct connection_value *
 establish(struct accumulator_key *key, s32 fd, u64 socket, u8 tls)
 {
 	u32 zero = 0, tgid = key->tgid;
 	struct connection_value *value = blank.lookup(&zero);
+	int taken;
 	u8 one = 1;
 
 	if (!value)
 		return NULL;
 	talkers.update(&tgid, &one);
-	connections.update(key, value);
+	taken = connections.insert(key, value);
 	value = connections.lookup(key);
-	if (!value)
-		return NULL;
+	if (!value || taken)
+		return value;
 	value->head.fd = fd;
 	value->head.socket = socket;
 	value->head.exec_id = exec_id();
@@ -506,5 +534,11 @@ establish(struct accumulator_key *key, s32 fd, u64 socket, u8 tls)
 	value->head.header.connection =
 		bpf_ktime_get_ns() << 8 | (u8)bpf_get_smp_processor_id();
 	return value;
+}
+
+/* is_nascent - is another thread just about to make it? */
+static __always_inline int is_nascent(struct connection_value *value)
+{
+	return !*(volatile u64 *)&value->head.header.connection;
 }
 

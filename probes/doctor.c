@@ -99,6 +99,10 @@ static void print_kernel(FILE *out, const struct kernel *kernel)
 		  kernel->tracefs ? kernel->tracefs_path : "not mounted");
 	print_row(out, "syscall tracepoints",
 		  kernel->syscall_tracepoints ? "yes" : "no");
+	print_row(out, "socket tracepoints",
+		  kernel->socket_tracepoints
+			  ? "yes"
+			  : "no: each system call is looked at");
 	print_row(out, "BPF statistics",
 		  kernel->stats ? "on: they cost some time" : "off");
 }

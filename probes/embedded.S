@@ -21,6 +21,10 @@ embedded:
 	part probes/tls.bpf.c
 	part probes/tls_libraries.bpf.c
 	part probes/golang.bpf.c
+	part probes/system_calls.bpf.h
+	part probes/stdio.bpf.h
+	part probes/vectors.bpf.c
+	part probes/descriptors.bpf.c
 	part probes/sockets.bpf.c
 	.quad 0, 0, 0
 	.section .note.GNU-stack,"",%progbits

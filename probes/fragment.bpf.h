@@ -48,6 +48,32 @@ static __always_inline void begin_large(struct large *large,
 	}
 }
 
+/* arrive - a scratch's journey ends, where the connection still is the same */
+static __always_inline void arrive(struct scratch *scratch,
+				   struct connection_value *value)
+{
+	if (value && value->head.header.connection == scratch->large.connection)
+		tally(&value->head.holders, -HOLDERS_JOURNEY);
+	unclaim(scratch);
+}
+
+/* lose_unsaid - of a connection that is another thread's: an offset tells */
+static __always_inline void lose_unsaid(struct counters *count,
+					struct connection_value *value,
+					struct fragment *f, u32 cause)
+{
+	tally(&count->lost[cause], f->length);
+	tally(&value->head.offsets[f->direction & 1], f->length);
+	tally(&value->head.unsent[f->direction & 1], f->length);
+}
+
+/* lose_late - what another thread moved while the connection's end was told */
+static __always_inline void lose_late(struct counters *count, u64 length)
+{
+	tally(&count->lost[LOSS_NO_ENTRY], length);
+	tally(&count->hidden[LOSS_NO_ENTRY], length);
+}
+
 /* lose_whole - a fragment for which there was no scratch */
 static __always_inline void lose_whole(struct counters *count,
 				       struct connection_value *value,
@@ -62,7 +88,8 @@ static __always_inline void lose_whole(struct counters *count,
 
 /*
  * hand_over - what is too large to append goes out in pieces by send_large
- * @value: NULL: the map is full, and no offset is known
+ * @value: that the caller is at, on a journey; NULL: the map is full, and no
+ *	offset is known
  */
 static __always_inline void hand_over(void *ctx, enum context context,
 				      struct counters *count,
@@ -75,7 +102,7 @@ static __always_inline void hand_over(void *ctx, enum context context,
 
 	if (value) {
 		offset = value->head.offsets[f->direction & 1];
-		value->head.offsets[f->direction & 1] += length;
+		tally(&value->head.offsets[f->direction & 1], length);
 		tally(&value->head.version, 1);
 	} else {
 		tally(&count->direct, 1);
@@ -89,7 +116,9 @@ static __always_inline void hand_over(void *ctx, enum context context,
 		}
 		scratch->owner = owner;
 		go_on(ctx, context, TAIL_LARGE);
-		unclaim(scratch);
+		arrive(scratch, value);
+	} else if (value) {
+		tally(&value->head.holders, -HOLDERS_JOURNEY);
 	}
 	lose_whole(count, value, f->direction, length);
 }
@@ -106,7 +135,10 @@ static __always_inline void introduce(void *ctx, struct counters *count,
 	tally(&value->head.version, 1);
 }
 
-/* settle_context - what waits is another thread's or direction's: send it */
+/*
+ * settle_context - what waits is another thread's or direction's, or does not
+ * end where the fragment begins: send it
+ */
 static __always_inline void settle_context(void *ctx, struct counters *count,
 					   struct connection_value *value,
 					   struct fragment *f)
@@ -115,25 +147,10 @@ static __always_inline void settle_context(void *ctx, struct counters *count,
 
 	if (header->length && (header->direction != f->direction ||
 			       header->tid != f->tid ||
+			       header->offset + header->length !=
+				       value->head.offsets[f->direction & 1] ||
 			       f->length > MAX_ACCUM_COPY_SIZE))
 		flush(ctx, count, value);
-}
-
-/*
- * hold - is no other program at this accumulator?  let_go() follows either way
- *
- * Two threads may move bytes of one socket at once, one each way.  The second
- * leaves the accumulator alone: its bytes go past it, and have their offset.
- */
-static __always_inline int hold(struct connection_value *value)
-{
-	tally(&value->head.holders, 1);
-	return *(volatile u64 *)&value->head.holders == 1;
-}
-
-static __always_inline void let_go(struct connection_value *value)
-{
-	tally(&value->head.holders, -1);
 }
 
 /* deliver - a call has moved bytes of a connection; value NULL: map full */
@@ -143,6 +160,8 @@ static __always_inline void deliver(void *ctx, enum context context,
 				    struct accumulator_key *key,
 				    struct fragment *f, u64 owner)
 {
+	int alone;
+
 	tally(&count->fragments, 1);
 	tally(&count->bytes_seen, f->length);
 	if (!value) {
@@ -150,7 +169,14 @@ static __always_inline void deliver(void *ctx, enum context context,
 		return;
 	}
 	tally(&value->head.version, 1);
-	if (hold(value)) {
+	alone = hold(value);
+	if (value->head.state & ACCUMULATOR_MUTED) {
+		lose_late(count, f->length);
+		tally(&value->head.version, 1);
+		let_go(value);
+		return;
+	}
+	if (alone) {
 		settle_context(ctx, count, value, f);
 #ifndef NAIVE
 		if (f->length <= MAX_ACCUM_COPY_SIZE) {
@@ -164,7 +190,7 @@ static __always_inline void deliver(void *ctx, enum context context,
 		}
 #endif
 	}
-	let_go(value);
+	tally(&value->head.holders, HOLDERS_JOURNEY - 1);
 	hand_over(ctx, context, count, value, key, f, owner);
 }
 
@@ -184,11 +210,17 @@ static __always_inline void gap_kernel(void *ctx, struct counters *count,
 	}
 	header = &value->head.header;
 	tally(&value->head.version, 1);
-	if (header->length)
-		flush(ctx, count, value);
-	snapshot(&value->head, f->direction, f->tid, f->first_ns);
-	header->last_ns = f->last_ns;
-	lose(ctx, count, value, f->direction, f->length, LOSS_ZERO_COPY);
+	if (hold(value)) {
+		if (header->length)
+			flush(ctx, count, value);
+		snapshot(&value->head, f->direction, f->tid, f->first_ns);
+		header->last_ns = f->last_ns;
+		lose(ctx, count, value, f->direction, f->length,
+		     LOSS_ZERO_COPY);
+	} else {
+		lose_unsaid(count, value, f, LOSS_ZERO_COPY);
+	}
+	let_go(value);
 	tally(&value->head.version, 1);
 }
 
@@ -281,7 +313,8 @@ static __always_inline void lose_vectors(void *ctx, struct counters *count,
 		tally(&value->head.version, 1);
 		large->offset =
 			value->head.offsets[large->left.direction & 1];
-		value->head.offsets[large->left.direction & 1] += large->over;
+		tally(&value->head.offsets[large->left.direction & 1],
+		      large->over);
 		tally(&value->head.version, 1);
 	}
 	send_over(ctx, count, large, scratch, value);
@@ -335,6 +368,6 @@ static __always_inline int send_more(void *ctx, enum context context)
 		send_over(ctx, count, large, scratch, value);
 		large->over = 0;
 	}
-	unclaim(scratch);
+	arrive(scratch, value);
 	return 0;
 }

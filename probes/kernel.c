@@ -28,6 +28,8 @@
  */
 #define MAP_TYPE_RINGBUF 27
 #define HELPER_PROBE_READ_USER 112
+#define HELPER_CURRENT_TASK_BTF 158
+#define HELPER_TASK_PT_REGS 175
 #define CAPABILITY_PERFMON 38
 #define CAPABILITY_BPF 39
 
@@ -58,6 +60,19 @@ static bool can_create_map(uint32_t type, uint32_t key_size,
 	return made(bpf_call(BPF_MAP_CREATE, &attributes));
 }
 
+static bool can_load(enum bpf_prog_type type, const struct bpf_insn *program,
+		     size_t count)
+{
+	union bpf_attr attributes;
+
+	memset(&attributes, 0, sizeof(attributes));
+	attributes.prog_type = type;
+	attributes.insns = (uintptr_t)program;
+	attributes.insn_cnt = count;
+	attributes.license = (uintptr_t) "GPL";
+	return made(bpf_call(BPF_PROG_LOAD, &attributes));
+}
+
 /*
  * A tracepoint program that calls helper(frame pointer - 8, 8, NULL).  Not a
  * kprobe one: those must name the kernel's version before 5.0.
@@ -79,14 +94,26 @@ static bool can_call(int32_t helper)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	union bpf_attr attributes;
 
-	memset(&attributes, 0, sizeof(attributes));
-	attributes.prog_type = BPF_PROG_TYPE_TRACEPOINT;
-	attributes.insns = (uintptr_t)program;
-	attributes.insn_cnt = sizeof(program) / sizeof(*program);
-	attributes.license = (uintptr_t) "GPL";
-	return made(bpf_call(BPF_PROG_LOAD, &attributes));
+	return can_load(BPF_PROG_TYPE_TRACEPOINT, program,
+			sizeof(program) / sizeof(*program));
+}
+
+/* bpf_task_pt_regs(bpf_get_current_task_btf()): the user's registers. */
+static bool can_find_registers(void)
+{
+	const struct bpf_insn program[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = HELPER_CURRENT_TASK_BTF },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X,
+		  .dst_reg = BPF_REG_1,
+		  .src_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = HELPER_TASK_PT_REGS },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	return can_load(BPF_PROG_TYPE_RAW_TRACEPOINT, program,
+			sizeof(program) / sizeof(*program));
 }
 
 /* The first line of a small file; "" when it cannot be read. */
@@ -131,6 +158,10 @@ static void probe_tracefs(struct kernel *kernel)
 		snprintf(path, sizeof(path),
 			 "%s/events/syscalls/sys_enter_read", paths[i]);
 		kernel->syscall_tracepoints = !access(path, F_OK);
+		snprintf(path, sizeof(path), "%s/events/sock/sock_send_length",
+			 paths[i]);
+		kernel->socket_tracepoints =
+			!access(path, F_OK) && can_find_registers();
 	}
 }
 

@@ -17,6 +17,8 @@ struct kernel {
 	bool tracefs;		/* mounted, where: tracefs_path */
 	char tracefs_path[64];
 	bool syscall_tracepoints; /* syscalls:sys_enter_read is there */
+	/* sock:sock_send_length is there, and bpf_task_pt_regs may be called */
+	bool socket_tracepoints;
 	bool btf;		/* /sys/kernel/btf/vmlinux */
 	bool capable;		/* CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON */
 	bool host_pids;		/* this is the initial PID namespace */

@@ -118,6 +118,8 @@ static void define_all(struct macros *macros, const struct options *options,
 		define(macros, "-DTRANSPORT_PERF_BUFFER=1");
 	if (variant->old_reads)
 		define(macros, "-DOLD_READS=1");
+	if (variant->socket_tracepoints)
+		define(macros, "-DSOCKET_TRACEPOINTS=1");
 	if (options->pid_count)
 		define(macros, "-DFILTER_PIDS=1");
 	if (wants_stdio(options))
@@ -270,8 +272,8 @@ int program_map(const struct program *program, const char *name)
 /* Functions that are no uprobes'; the others' context is struct pt_regs. */
 static enum bpf_prog_type type_of(const char *name)
 {
-	static const char *const raw[] = {"on_system_call", "send_large_raw",
-					  "send_vector"};
+	static const char *const raw[] = {"on_system_call", "on_socket",
+					  "send_large_raw", "send_vector"};
 	static const char *const tracepoints[] = {
 		"on_mmap", "on_close", "on_replace", "on_close_range",
 		"on_exec"};

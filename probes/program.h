@@ -21,6 +21,7 @@ struct program;
 struct program_variant {
 	bool ring;	 /* a ring buffer; else a perf buffer */
 	bool old_reads;	 /* bpf_probe_read() for bpf_probe_read_user/_kernel */
+	bool socket_tracepoints; /* sock:*, where most calls are taken */
 };
 
 /*

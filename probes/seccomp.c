@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #define URETPROBE_NUMBER 335
-#define FILTER_ANSWER	 ENOTTY /* what no kernel answers to that call */
 
 #if defined(__x86_64__)
 /* A filter that refuses the one call. */
@@ -31,7 +30,7 @@ static int refuse_uretprobe(void)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, URETPROBE_NUMBER, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | FILTER_ANSWER),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | SECCOMP_ANSWER),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
@@ -64,13 +63,7 @@ static int call_in_child(bool filtered)
 
 bool seccomp_sees_uretprobes(void)
 {
-	int plain = call_in_child(false), filtered;
-
-	if (plain == -1 || !WIFSIGNALED(plain))
-		return false; /* there is no such call */
-	filtered = call_in_child(true);
-	return filtered != -1 && WIFEXITED(filtered) &&
-	       WEXITSTATUS(filtered) == FILTER_ANSWER;
+	return seccomp_decides(call_in_child(false), call_in_child(true));
 }
 #else
 bool seccomp_sees_uretprobes(void)
@@ -78,6 +71,14 @@ bool seccomp_sees_uretprobes(void)
 	return false;
 }
 #endif
+
+bool seccomp_decides(int plain, int filtered)
+{
+	if (plain == -1 || !WIFSIGNALED(plain) || WTERMSIG(plain) != SIGILL)
+		return false; /* there is no such call */
+	return filtered != -1 && WIFEXITED(filtered) &&
+	       WEXITSTATUS(filtered) == SECCOMP_ANSWER;
+}
 
 bool seccomp_has_filter(const char *status)
 {

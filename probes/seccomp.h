@@ -5,6 +5,7 @@
 #ifndef DATASNOOP_PROBES_SECCOMP_H
 #define DATASNOOP_PROBES_SECCOMP_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 /*
@@ -16,6 +17,16 @@
  * the process dies.  Tried out in two child processes, not told by a version.
  */
 bool seccomp_sees_uretprobes(void);
+
+/* What the second child's filter answers, and no kernel does to that call. */
+#define SECCOMP_ANSWER ENOTTY
+
+/*
+ * seccomp_decides - what the two children's ends mean
+ * @plain: wait status of the call without a filter; -1: not known
+ * @filtered: of the call under a filter that answers SECCOMP_ANSWER
+ */
+bool seccomp_decides(int plain, int filtered);
 
 /* Has the process a filter?  @status: path of its /proc/PID/status */
 bool seccomp_has_filter(const char *status);

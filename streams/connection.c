@@ -15,12 +15,16 @@
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
+#include <utlist.h>
 
 #include "streams/connection.h"
 #include "streams/process.h"
 
 #define PROCESSES_MAX 4096 /* identities remembered: 2.3 MB */
-#define LOOKS_MAX 64 /* processes whose /proc is read, of one look for the dead */
+/* Processes whose /proc is read, of one look for the dead. */
+#define LOOKS_MAX 64
+/* The kernel tells no end of what it keeps no state of: silence is one. */
+#define LOOSE_LOOKS_MAX 30
 
 struct entry {
 	struct connection connection; /* first: callers hold this */
@@ -29,6 +33,20 @@ struct entry {
 	bool identified;
 	uint64_t born_pass, end_pass;
 	struct entry *next_news; /* while connection.dirty */
+	struct owner *owner;	 /* NULL: not known yet, or a file's */
+	struct entry *previous_owned, *next_owned;
+	struct entry *previous_loose, *next_loose; /* while no_offsets */
+	unsigned quiet_looks; /* for the dead, since its last bytes */
+	UT_hash_handle hh;
+};
+
+/* A process and its connections, so that its end is asked after once. */
+struct owner {
+	struct owner_key {
+		uint64_t pid, start_ns;
+	} key;
+	struct entry *entries;
+	struct owner *prev, *next; /* the one looked at last is the last */
 	UT_hash_handle hh;
 };
 
@@ -51,7 +69,9 @@ struct connection_table {
 	struct remnant *remnants; /* oldest first, as uthash keeps them */
 	struct entry *news, **news_end;
 	struct process_cache *processes;
-	uint32_t looked_pid; /* the last whose /proc was read */
+	struct owner *owners; /* by key */
+	struct owner *looked; /* the same, in the order of looking */
+	struct entry *loose;  /* those with no_offsets */
 	uint64_t last_id; /* given to those of connection_table_add() */
 };
 
@@ -78,8 +98,55 @@ struct connection_table *connection_table_new(struct account *account,
 	return table;
 }
 
+/* The entry is no process's any more; nor is one kept for nothing. */
+static void entry_disown(struct connection_table *table, struct entry *entry)
+{
+	struct owner *owner = entry->owner;
+
+	if (!owner)
+		return;
+	entry->owner = NULL;
+	DL_DELETE2(owner->entries, entry, previous_owned, next_owned);
+	if (owner->entries)
+		return;
+	HASH_DEL(table->owners, owner);
+	DL_DELETE(table->looked, owner);
+	free(owner);
+}
+
+/* Out of memory: it has none, and its end must be told. */
+static void entry_own(struct connection_table *table, struct entry *entry)
+{
+	const struct process *process = &entry->connection.process;
+	struct owner_key key = {
+		.pid = process->pid,
+		.start_ns = process->start_ns,
+	};
+	struct owner *owner;
+
+	entry_disown(table, entry);
+	HASH_FIND(hh, table->owners, &key, sizeof(key), owner);
+	if (!owner) {
+		owner = calloc(1, sizeof(*owner));
+		if (!owner)
+			return;
+		owner->key = key;
+		HASH_ADD(hh, table->owners, key, sizeof(key), owner);
+		if (!owner->hh.tbl) {
+			free(owner);
+			return;
+		}
+		DL_PREPEND(table->looked, owner);
+	}
+	DL_PREPEND2(owner->entries, entry, previous_owned, next_owned);
+	entry->owner = owner;
+}
+
 static void entry_free(struct connection_table *table, struct entry *entry)
 {
+	entry_disown(table, entry);
+	if (entry->connection.no_offsets)
+		DL_DELETE2(table->loose, entry, previous_loose, next_loose);
 	HASH_DEL(table->entries, entry);
 	stream_free(entry->connection.streams[BATCH_IN]);
 	stream_free(entry->connection.streams[BATCH_OUT]);
@@ -266,8 +333,11 @@ static struct connection *receive_data(struct connection_table *table,
 		return NULL;
 	c = &entry->connection;
 	stream = c->streams[batch->direction];
-	if (batch->flags & BATCH_NO_OFFSET)
+	entry->quiet_looks = 0;
+	if (batch->flags & BATCH_NO_OFFSET && !c->no_offsets) {
 		c->no_offsets = true;
+		DL_PREPEND2(table->loose, entry, previous_loose, next_loose);
+	}
 	if (c->no_offsets)
 		piece.offset = stream_told(stream);
 	added = stream_add(stream, &piece);
@@ -371,6 +441,7 @@ static struct connection *receive_open(struct connection_table *table,
 		memcpy(c->process.comm, open.comm, BATCH_COMM_BYTES - 1);
 		process_told(&c->process, &open);
 		process_identify(table->processes, &c->process);
+		entry_own(table, entry);
 	} else if (!open.family) {
 		return c;
 	}
@@ -503,7 +574,8 @@ static void entry_pass(struct connection_table *table, struct entry *entry,
 	uint64_t pass = table->pool.pass;
 
 	c->dirty = false;
-	c->closed = final || (entry->ending && entry->end_pass < pass);
+	c->closed = final ||
+		    (entry->ending && entry->end_pass < pass && !c->held);
 	stream_settle(c->streams[BATCH_IN], c->closed);
 	stream_settle(c->streams[BATCH_OUT], c->closed);
 	if (!c->opened && !c->closed && entry->born_pass == pass) {
@@ -513,12 +585,14 @@ static void entry_pass(struct connection_table *table, struct entry *entry,
 	if (!entry->identified) {
 		entry->identified = true;
 		process_identify(table->processes, &c->process);
+		entry_own(table, entry);
 	}
 	visit(context, c);
 	if (c->closed) {
 		entry_leave_remnant(table, entry);
 		entry_free(table, entry);
-	} else if (entry->ending || stream_waits(c->streams[BATCH_IN]) ||
+	} else if (c->held || entry->ending ||
+		   stream_waits(c->streams[BATCH_IN]) ||
 		   stream_waits(c->streams[BATCH_OUT])) {
 		entry_queue(table, entry);
 	}
@@ -612,58 +686,54 @@ size_t connection_table_count(const struct connection_table *table)
 	return HASH_COUNT(table->entries);
 }
 
-/* Order by process: qsort() comparison of struct entry pointers. */
-static int compare_processes(const void *left, const void *right)
+/* The process has ended: so have its connections. */
+static void owner_end(struct connection_table *table, struct owner *owner)
 {
-	const struct entry *const *a = left, *const *b = right;
-	const struct process *x = &(*a)->connection.process;
-	const struct process *y = &(*b)->connection.process;
+	struct entry *entry;
 
-	if (x->pid != y->pid)
-		return x->pid < y->pid ? -1 : 1;
-	if (x->start_ns != y->start_ns)
-		return x->start_ns < y->start_ns ? -1 : 1;
-	return 0;
+	DL_FOREACH2 (owner->entries, entry, next_owned) {
+		if (entry->ending)
+			continue;
+		entry->connection.ended = true;
+		entry_end(table, entry);
+	}
+}
+
+/* Without offsets, and silent for long: what comes later begins anew. */
+static void drop_loose(struct connection_table *table)
+{
+	struct entry *entry;
+
+	DL_FOREACH2 (table->loose, entry, next_loose) {
+		if (entry->ending || ++entry->quiet_looks < LOOSE_LOOKS_MAX)
+			continue;
+		entry->told_end = true;
+		entry->connection.ended = true;
+		entry_end(table, entry);
+	}
 }
 
 /*
- * Is the process alive?  That its pid is gone is asked of each; whether it is
- * a zombie's, or another process's by now, of the next LOOKS_MAX in turn.
+ * That its pid is gone is asked of each process; whether it is a zombie's, or
+ * another process's by now, of the next LOOKS_MAX in turn.
  */
-static bool is_alive(struct connection_table *table, const struct process *p,
-		     unsigned *looks)
-{
-	if (!*looks || p->pid <= table->looked_pid)
-		return !process_gone(table->processes, p->pid);
-	if (!--*looks)
-		table->looked_pid = p->pid;
-	return process_alive(table->processes, p->pid, p->start_ns);
-}
-
 void connection_table_drop_dead(struct connection_table *table)
 {
-	size_t count = HASH_COUNT(table->entries), i = 0;
-	struct entry **sorted, *entry;
-	unsigned looks = LOOKS_MAX;
-	bool alive = true;
+	size_t count = HASH_COUNT(table->owners), looks = LOOKS_MAX, i;
+	struct owner *owner;
 
-	sorted = calloc(count ? count : 1, sizeof(struct entry *));
-	if (!sorted)
-		return;
-	for (entry = table->entries; entry; entry = entry->hh.next)
-		sorted[i++] = entry;
-	qsort(sorted, count, sizeof(struct entry *), compare_processes);
-	for (i = 0; i < count; i++) {
-		const struct process *p = &sorted[i]->connection.process;
-
-		if (!i || compare_processes(&sorted[i - 1], &sorted[i]))
-			alive = is_alive(table, p, &looks);
-		if (!alive && !sorted[i]->ending) {
-			sorted[i]->connection.ended = true;
-			entry_end(table, sorted[i]);
-		}
+	if (looks > count)
+		looks = count;
+	for (i = 0; i < looks; i++) {
+		owner = table->looked;
+		DL_DELETE(table->looked, owner);
+		DL_APPEND(table->looked, owner);
+		if (!process_alive(table->processes, owner->key.pid,
+				   owner->key.start_ns))
+			owner_end(table, owner);
 	}
-	if (looks) /* the end was reached: from the first again */
-		table->looked_pid = 0;
-	free(sorted);
+	for (owner = table->looked; i < count; i++, owner = owner->next)
+		if (process_gone(table->processes, owner->key.pid))
+			owner_end(table, owner);
+	drop_loose(table);
 }

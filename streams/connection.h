@@ -48,6 +48,12 @@ struct connection {
 	bool closed;   /* no more bytes will come */
 	bool ended;    /* its own end was seen, not that of the capture */
 	bool dirty;    /* has news for its conversation */
+	/*
+	 * Set by who visits it: not to be closed yet, but visited with the next
+	 * pass, news or not.  Of no effect once it is closed.
+	 */
+	bool held;
+	uint64_t held_ns; /* CLOCK_MONOTONIC, since then; 0: it never was */
 	bool ignored;  /* the capture was asked to leave it alone */
 	bool no_offsets; /* BATCH_NO_OFFSET: order of arrival is all there is */
 	bool midstream;  /* offset 0 is not where the connection began */
@@ -88,7 +94,8 @@ struct connection *connection_table_receive(struct connection_table *table,
  * one is freed after its visit (the visitor drops connection->conversation).
  * With several buffers BATCH_CLOSE may overtake the last bytes and the first
  * bytes BATCH_OPEN: a connection is closed one pass after the former, and not
- * visited in the pass that made it unless the latter came.  final: all
+ * visited in the pass that made it unless the latter came; nor is one closed
+ * that is held.  final: all
  * connections are closed, visited and freed.  visit() must not receive.
  */
 void connection_table_pass(struct connection_table *table, bool final,

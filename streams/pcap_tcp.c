@@ -10,15 +10,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "streams/pcap_segment.h"
 #include "streams/pcap_tcp.h"
 #include "streams/pcapng.h"
-
-#define TCP_BYTES 20 /* of a header without options */
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
 
 /*
  * Offset of the first byte seen where the beginning was not: there must be
@@ -50,16 +44,8 @@ struct direction {
 	uint64_t hole_ns;
 };
 
-/* Ends are ordered by address and port: both directions have one key. */
-struct key {
-	uint8_t addresses[2][IP_ADDRESS_BYTES];
-	uint16_t ports[2];
-	uint16_t family, reserved;
-	uint32_t view;
-};
-
 struct flow {
-	struct key key;
+	struct tcp_key key;
 	struct direction directions[2]; /* by the end that sends */
 	struct connection *connection;	/* NULL: no bytes yet, or over */
 	unsigned local;	 /* the end that is connection->local */
@@ -84,16 +70,6 @@ struct tcp_table {
 	struct flow *troubled; /* with a hole, reset, or not shown yet */
 	const struct flow *last; /* of the last segment; not to be followed */
 	uint64_t now_ns, swept_ns;
-};
-
-struct segment {
-	unsigned from; /* index of the sending end in the flow's key */
-	uint8_t flags;
-	uint32_t seq, ack;
-	struct slice data;
-	uint64_t time_ns;
-	const struct pcapng_note *note; /* NULL: none */
-	struct key key;
 };
 
 struct tcp_table *tcp_table_new(const struct tcp_settings *settings)
@@ -254,7 +230,7 @@ static void flow_end(struct tcp_table *table, struct flow *flow)
 }
 
 /* In a file of our own: does that end's address stand for an unknown one? */
-static bool is_stand_in(const struct key *key, unsigned end)
+static bool is_stand_in(const struct tcp_key *key, unsigned end)
 {
 	static const uint8_t prefix[] = PCAPNG_STAND_IN;
 
@@ -283,7 +259,7 @@ static struct connection *flow_connect(struct tcp_table *table,
 				       struct flow *flow,
 				       const struct pcapng_note *note)
 {
-	const struct key *key = &flow->key;
+	const struct tcp_key *key = &flow->key;
 	struct endpoint ends[2] = { { .port = 0 } };
 	struct connection *c;
 	unsigned end;
@@ -317,7 +293,7 @@ static struct connection *flow_connect(struct tcp_table *table,
 
 /* Is it, by its own word, of a process?  Then the connection is made now. */
 static void flow_note(struct tcp_table *table, struct flow *flow,
-		      const struct segment *segment)
+		      const struct tcp_segment *segment)
 {
 	const struct pcapng_note *note = segment->note;
 
@@ -335,7 +311,7 @@ static void flow_note(struct tcp_table *table, struct flow *flow,
 }
 
 static struct flow *flow_new(struct tcp_table *table,
-			     const struct segment *segment)
+			     const struct tcp_segment *segment)
 {
 	struct flow *flow;
 
@@ -356,7 +332,8 @@ static struct flow *flow_new(struct tcp_table *table,
 }
 
 /* A SYN on known addresses: is it no repetition of the one that was seen? */
-static bool syn_is_new(const struct flow *flow, const struct segment *segment)
+static bool syn_is_new(const struct flow *flow,
+		       const struct tcp_segment *segment)
 {
 	const struct direction *own = &flow->directions[segment->from];
 	const struct direction *peer = &flow->directions[!segment->from];
@@ -374,7 +351,8 @@ static bool syn_is_new(const struct flow *flow, const struct segment *segment)
 }
 
 /* Does the segment show that the addresses are used anew? */
-static bool is_new_connection(struct flow *flow, const struct segment *segment)
+static bool is_new_connection(struct flow *flow,
+			      const struct tcp_segment *segment)
 {
 	struct direction *own = &flow->directions[segment->from];
 	int64_t offset;
@@ -395,7 +373,7 @@ static bool is_new_connection(struct flow *flow, const struct segment *segment)
 
 /* The segment's flow, made when new; NULL: none, and none is wanted. */
 static struct flow *flow_of(struct tcp_table *table,
-			    const struct segment *segment)
+			    const struct tcp_segment *segment)
 {
 	struct flow *flow;
 
@@ -413,7 +391,7 @@ static struct flow *flow_of(struct tcp_table *table,
 }
 
 /* A SYN says where a direction begins, its ACK where the other one does. */
-static void take_syn(struct flow *flow, const struct segment *segment)
+static void take_syn(struct flow *flow, const struct tcp_segment *segment)
 {
 	unsigned from = segment->from;
 	bool answers = segment->flags & TCP_ACK;
@@ -439,7 +417,7 @@ static void take_syn(struct flow *flow, const struct segment *segment)
  * Where a direction whose SYN was not seen begins; false: nowhere, the
  * segment is a keep-alive whose byte is none of the stream's.
  */
-static bool begin_unseen(struct flow *flow, const struct segment *segment)
+static bool begin_unseen(struct flow *flow, const struct tcp_segment *segment)
 {
 	const struct direction *own = &flow->directions[segment->from];
 	uint32_t behind = segment->seq - own->ack_seq;
@@ -518,8 +496,8 @@ static void judge_holes(struct tcp_table *table, struct flow *flow,
 
 /* Bytes [offset, end) of the segment's data, which begins at `first`. */
 static void store(struct tcp_table *table, struct flow *flow,
-		  const struct segment *segment, int64_t first, int64_t offset,
-		  int64_t end)
+		  const struct tcp_segment *segment, int64_t first,
+		  int64_t offset, int64_t end)
 {
 	struct stream *stream = flow_stream(flow, segment->from);
 	int64_t captured = first + (int64_t)segment->data.captured;
@@ -559,7 +537,7 @@ static void refuse(struct tcp_table *table, const struct direction *direction,
 
 /* The segment's data, as far as it is of the stream. */
 static void take_data(struct tcp_table *table, struct flow *flow,
-		      const struct segment *segment)
+		      const struct tcp_segment *segment)
 {
 	struct direction *direction = &flow->directions[segment->from];
 	int64_t first = offset_of(direction, segment->seq), offset = first;
@@ -594,7 +572,7 @@ static void take_data(struct tcp_table *table, struct flow *flow,
 
 /* The other direction's bytes have arrived up to there. */
 static void take_ack(struct tcp_table *table, struct flow *flow,
-		     const struct segment *segment)
+		     const struct tcp_segment *segment)
 {
 	struct direction *peer = &flow->directions[!segment->from];
 	int64_t acked;
@@ -616,7 +594,7 @@ static void take_ack(struct tcp_table *table, struct flow *flow,
 
 /* The direction ends behind the segment's data. */
 static void take_fin(struct tcp_table *table, struct flow *flow,
-		     const struct segment *segment)
+		     const struct tcp_segment *segment)
 {
 	struct direction *direction = &flow->directions[segment->from];
 	int64_t fin;
@@ -638,10 +616,10 @@ static void take_fin(struct tcp_table *table, struct flow *flow,
 
 /* The segment is of this flow: take from it what it says, in order. */
 static void flow_take(struct tcp_table *table, struct flow *flow,
-		      const struct segment *segment)
+		      const struct tcp_segment *segment)
 {
 	struct direction *own = &flow->directions[segment->from];
-	struct segment rest = *segment;
+	struct tcp_segment rest = *segment;
 
 	if (segment->flags & TCP_SYN) {
 		take_syn(flow, segment);
@@ -663,52 +641,6 @@ static void flow_take(struct tcp_table *table, struct flow *flow,
 	flow_trouble(table, flow);
 }
 
-/* Which end sends, and the key that both directions share. */
-static void make_key(struct segment *segment, const struct ip_packet *ip,
-		     uint16_t source_port, uint16_t target_port, uint32_t view)
-{
-	struct key *key = &segment->key;
-	int order = memcmp(ip->source, ip->target, IP_ADDRESS_BYTES);
-
-	if (!order)
-		order = source_port < target_port ? -1 : 1;
-	segment->from = order > 0;
-	memset(key, 0, sizeof(*key));
-	memcpy(key->addresses[segment->from], ip->source, IP_ADDRESS_BYTES);
-	memcpy(key->addresses[!segment->from], ip->target, IP_ADDRESS_BYTES);
-	key->ports[segment->from] = source_port;
-	key->ports[!segment->from] = target_port;
-	key->family = ip->family;
-	key->view = view;
-}
-
-/* Read the header; false: malformed, or cut inside it. */
-static bool segment_read(struct segment *segment, const struct ip_packet *ip,
-			 const struct packet *packet)
-{
-	const uint8_t *header = ip->payload.bytes;
-	size_t header_bytes;
-
-	if (ip->payload.captured < TCP_BYTES)
-		return false;
-	header_bytes = 4u * (header[12] >> 4);
-	if (header_bytes < TCP_BYTES || header_bytes > ip->payload.length)
-		return false;
-	segment->seq = read_be32(header + 4);
-	segment->ack = read_be32(header + 8);
-	segment->flags = header[13];
-	segment->time_ns = packet->time_ns;
-	segment->data = ip->payload;
-	if (!slice_skip(&segment->data, header_bytes)) {
-		/* Cut in the options: of the data is known how much it was. */
-		segment->data.captured = 0;
-		segment->data.length -= header_bytes;
-	}
-	make_key(segment, ip, read_be16(header), read_be16(header + 2),
-		 packet->view);
-	return true;
-}
-
 /* It was used now: it goes to the end of its list. */
 static void flow_touch(struct tcp_table *table, struct flow *flow)
 {
@@ -725,12 +657,12 @@ bool tcp_add(struct tcp_table *table, const struct ip_packet *ip,
 	     const struct packet *packet)
 {
 	struct account *account = table->settings.account;
-	struct segment segment = { .note = NULL };
+	struct tcp_segment segment = { .note = NULL };
 	struct pcapng_note note;
 	struct flow *flow;
 	bool is_other;
 
-	if (!segment_read(&segment, ip, packet)) {
+	if (!tcp_segment_read(&segment, ip, packet)) {
 		account->packets_bad++;
 		return false;
 	}
