@@ -127,8 +127,10 @@ tools: $(TOOLS) $(LIVE_TESTS)
 setup:
 	$(Q)tools/setup.sh
 
+# On all processors, unless it was said on how many.
 check: setup
-	$(Q)$(MAKE) --no-print-directory check-all
+	$(Q)$(MAKE) --no-print-directory \
+		$(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc)) check-all
 
 check-all: all tools $(UNIT_TESTS) $(FUZZERS) build/fuzz/seeds
 	$(Q)$(MAKE) --no-print-directory SAN=1 unit-tests

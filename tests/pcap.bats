@@ -101,14 +101,14 @@ summary() {
 	pid=$!
 	exec 5>"$BATS_TEST_TMPDIR/in"
 	cat "$file" >&5
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		grep -q nowhere "$BATS_TEST_TMPDIR/out" && break
 		sleep 0.1
 	done
 	seen=$i
 	exec 5>&-
 	wait "$pid"
-	[ "$seen" -lt 50 ]
+	[ "$seen" -lt 300 ]
 	tail -n 1 "$BATS_TEST_TMPDIR/out" | grep -q datasnoop.summary
 }
 

@@ -105,18 +105,8 @@ overloaded() {
 	done
 }
 
-# The numbers of the BPF programs that a process holds.
-programs_of() {
-	cat "/proc/$1/fdinfo/"* 2>/dev/null |
-		awk '$1 == "prog_id:" { print $2 }' | sort -u
-}
-
-program_is_gone() {
-	! bpftool prog show id "$1" >/dev/null 2>&1
-}
-
 @test "kill -9 leaves nothing in the kernel, and the load goes on" {
-	local programs program
+	local programs
 	command -v bpftool || skip "no bpftool here"
 	trace "$datasnoop" -j -c "$agents"
 	load_aside --name "$agents" --agents 2 --duration 5 --rate 1000
@@ -126,9 +116,8 @@ program_is_gone() {
 	bpftool prog show id "$(head -1 <<<"$programs")"
 	kill -KILL "$tracer"
 	wait "$tracer" || [ $? -eq 137 ]
-	for program in $programs; do
-		wait_for program_is_gone "$program"
-	done
+	# shellcheck disable=SC2086 # words
+	wait_for none_loaded $programs
 	[ "$(grep -c "bcc_$tracer" $tracing/uprobe_events)" -eq 0 ]
 	is_running "$loader"
 	wait "$loader"

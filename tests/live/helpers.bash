@@ -114,6 +114,21 @@ start_over() {
 	mkdir "$dump"
 }
 
+# ---- what a tracer has in the kernel
+
+# The ids of the programs that a process has loaded.
+programs_of() {
+	cat "/proc/$1/fdinfo"/* | awk '$1 == "prog_id:" { print $2 }' | sort -u
+}
+
+# none_loaded ID...: the kernel has none of these programs any more.
+none_loaded() {
+	local id
+	for id in "$@"; do
+		! bpftool prog show id "$id" >/dev/null 2>&1 || return 1
+	done
+}
+
 # ---- peers: both ends of TLS connections, who know the truth
 
 # A name for peer that no other run's peer has: tracers filter by it.

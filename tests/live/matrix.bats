@@ -313,20 +313,6 @@ seen() {
 		@tsv' "$matrix/$2/main.out" | sort
 }
 
-# once_more CLIENT ROUND: a server may be done before its client's end is known,
-# and its record is shown then too: of the first statement where the addresses
-# are a conclusion, drawn at the first read; of all where a client sends all in
-# one call, and the host is so busy that the answers come before that returns.
-once_more() {
-	local may=0
-	if [[ $2 != *both ]]; then
-		[ -z "$(inferred_of "$1")" ] || may=1
-		[[ $1 != s_client && $1 != tstclnt && $1 != gnutls_cli ]] ||
-			may=$COUNT
-	fi
-	awk -F '\t' -v may="$may" '$2 != "server" || dropped++ >= may'
-}
-
 # matches CLIENT ROUND: it asked all, and each was seen as it should be.
 matches() {
 	local asked
@@ -341,7 +327,7 @@ matches() {
 		return 1
 	fi
 	(expected "$1" "$2") >"$work/expected"
-	seen "$1" "$2" | once_more "$1" "$2" >"$work/seen"
+	seen "$1" "$2" >"$work/seen"
 	if ! diff "$work/expected" "$work/seen" >"$work/diff"; then
 		echo "$1, $2: expected <, seen >:"
 		head -n 12 "$work/diff"

@@ -100,16 +100,16 @@ identical() {
 	identical "$shapes" --transport ring
 }
 
-@test "perf buffer: every call, every family" {
-	identical "$shapes" --transport perf
+@test "perf buffer, each system call: every call, every family" {
+	identical "$shapes" --transport perf --no-socket-tracepoints
 }
 
 @test "ring buffer: whose a socket is, and when it ends" {
 	identical "$owners" --transport ring
 }
 
-@test "perf buffer: whose a socket is, and when it ends" {
-	identical "$owners" --transport perf
+@test "perf buffer, each system call: whose a socket is, and its end" {
+	identical "$owners" --transport perf --no-socket-tracepoints
 }
 
 @test "naive scheme: calls of up to 16 KB" {
@@ -164,6 +164,87 @@ exact_gaps() {
 			nothing_lost
 			seen_is_truth
 		done
+	done
+}
+
+# ---- threads
+
+# both_ways NAME FAMILY SOCKETS THREADS BYTES: duplex, to its end; the truth
+# goes to $work/truth/NAME.
+both_ways() {
+	mkdir -p "$work/truth/$1"
+	timeout -k 5 80 "$top/build/tests/live/duplex" "${@:2}" \
+		"$work/truth/$1" "$peer" 3>&-
+}
+
+@test "one thread sends and one receives, at full speed: each byte, once" {
+	local transport
+	for transport in ring perf; do
+		start_over
+		# shellcheck disable=SC2086
+		dump_trace -c "$peer" $roomy --transport $transport
+		both_ways tcp ipv4 1 1 4000000
+		both_ways unix unix 1 1 4000000
+		end_trace
+		same_streams tcp
+		same_streams unix
+		nothing_lost
+		seen_is_truth
+	done
+}
+
+# The tracer sleeps while more is moved than the buffer has room for.
+@test "one thread sends and one receives, much is lost: exact gaps" {
+	local transport way lost
+	for transport in ring perf; do
+		start_over
+		dump_trace -c "$peer" --ring-mb 0.0625 --transport $transport
+		both_ways before ipv4 1 1 300000
+		kill -STOP "$tracer"
+		both_ways tcp ipv4 1 1 4000000
+		both_ways unix unix 1 1 4000000
+		kill -CONT "$tracer"
+		both_ways after unix 1 1 300000
+		end_trace
+		account_closes
+		seen_is_truth
+		lost=0
+		for way in before tcp unix after; do
+			lost=$((lost + $("$BATS_TEST_DIRNAME/sockets_gaps.py" \
+				"$work/truth/$way" "$dump")))
+		done
+		[ "$lost" -gt 0 ]
+		account '."capture.bytes_lost" == '$lost
+	done
+}
+
+# What else the host does is captured too, and may fill the buffer.
+@test "eight threads at four sockets, no filter: each byte, or its gap" {
+	local transport
+	for transport in ring perf; do
+		start_over
+		dump_trace --transport $transport
+		both_ways tcp ipv4 4 1 1000000
+		both_ways unix unix 4 1 1000000
+		end_trace
+		account_closes
+		"$BATS_TEST_DIRNAME/sockets_gaps.py" "$work/truth/tcp" "$dump"
+		"$BATS_TEST_DIRNAME/sockets_gaps.py" "$work/truth/unix" "$dump"
+	done
+}
+
+# Nobody knows the order in which they are served; the sum is known.
+@test "eight threads send and eight receive on one socket: the account closes" {
+	local transport
+	for transport in ring perf; do
+		start_over
+		# shellcheck disable=SC2086
+		dump_trace -c "$peer" $roomy --transport $transport
+		both_ways tcp ipv4 1 8 500000
+		both_ways unix unix 1 8 500000
+		end_trace
+		account_closes
+		seen_is_truth
 	done
 }
 
@@ -363,6 +444,62 @@ speak() {
 		all(."datasnoop.role" == "server" and
 		."process.pid" == '"$server_pid"' and
 		."datasnoop.peer.pid" == '"$speaker"')'
+}
+
+# A client whose one call has two requests and is longer than a socket takes: it
+# returns when the second has been read, long after the first was answered.
+hasty_client='''
+import os, pathlib, socket, sys
+name = sys.argv[1]
+ours, theirs = socket.socketpair()
+pathlib.Path("/proc/self/comm").write_text(name)
+body = b"x" * 900000
+call = (b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"POST /second HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+        % len(body)) + body
+answer = b"HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n" + bytes(8000)
+if os.fork():
+    ours.close()
+    assert theirs.recv(4000)
+    theirs.send(answer)
+    sys.stdin.readline()
+    left = len(call) - 4000
+    while left:
+        left -= len(theirs.recv(left))
+    theirs.send(answer)
+    theirs.close()
+    assert os.wait()[1] == 0
+    os._exit(0)
+theirs.close()
+assert ours.send(call) == len(call)
+while ours.recv(4000):
+    pass
+'''
+
+# Each is too long to wait in the kernel for as long as the server's are held.
+@test "a server that answers before its client's call returns: each, once" {
+	mkfifo "$work/go"
+	# shellcheck disable=SC2086
+	trace "$datasnoop" -j -c "$peer" --flush-ms 9000 $roomy
+	timeout -k 5 60 python3 -c "$hasty_client" "$peer" <>"$work/go" 3>&- &
+	played=$!
+	own_pids+=("$played")
+	wait_for has_answered
+	sleep 0.3 # for a record that must not come
+	echo >"$work/go"
+	wait "$played"
+	end_trace
+	[ "$(exchanges '[."url.path", ."datasnoop.role"] | join(" ")' |
+		sort)" = '"/first client"
+"/second client"' ]
+	account '."capture.bytes_mirrored" > 0'
+}
+
+# Its server has written to the pair of sockets, and waits to be told.
+has_answered() {
+	local pid
+	pid=$(pgrep -o -x "$peer") &&
+		[ "$(cut -d' ' -f1 "/proc/$pid/syscall")" = 0 ]
 }
 
 # ---- many

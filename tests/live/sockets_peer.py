@@ -21,7 +21,6 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import time
 
 LIFE_SECONDS = 60
@@ -344,20 +343,6 @@ def play_partial(meeting):
     hows = (("send", "writev", "sendmsg", "write"),
             ("read", "readv", "recvmsg", "recv"))
     exchange(link, 900000, hows)
-    link.sock.close()
-
-
-def play_duplex(meeting):
-    """Two threads of a process on one connection: one writes, one reads."""
-    link = meeting.link()
-    link.begin()
-    writer = threading.Thread(target=lambda: [
-        give(link, random.Random(i).choice(SIZES), ("send", "write"))
-        for i in range(400)])
-    writer.start()
-    take(link, sum(random.Random(i).choice(SIZES) for i in range(400)),
-         ("read", "recv"))
-    writer.join()
     link.sock.close()
 
 

@@ -140,17 +140,29 @@ finish() {
 	holds "$work/file" gnutls in
 }
 
-@test "GnuTLS: gnutls-cli to gnutls-serv, corked and not" {
+# The echo of the text's last line is there: all has been there and back.
+is_echoed() {
+	grep -qF "$(tail -n 1 "$work/text")" "$work/got"
+}
+
+@test "GnuTLS: gnutls-cli to gnutls-serv: a text there and back" {
 	trace_programs gnutls-serv gnutls-cli
 	aside "$gnutls_serv" --quiet --echo --port $port \
 		--x509certfile "$work/cert.pem" --x509keyfile "$work/key.pem"
 	wait_for listens
-	(cat "$work/text"; sleep 2) | timeout 20 "$gnutls_cli" --logfile=/dev/null \
-		--no-ca-verification --port $port localhost >"$work/got" || true
+	: >"$work/got"
+	(cat "$work/text"; wait_for is_echoed) |
+		timeout -k 5 60 "$gnutls_cli" --logfile=/dev/null \
+		--no-ca-verification --port $port localhost >"$work/got"
 	finish
 	holds "$work/text" gnutls out
 	holds "$work/text" gnutls in
 	[ "$(of_library gnutls | wc -l)" -eq 2 ]
+}
+
+# What was got ends with the file.
+is_answered() {
+	cmp -s <(tail -c "$(stat -c %s "$work/file")" "$work/got") "$work/file"
 }
 
 @test "OpenSSL: curl and s_client" {
@@ -159,9 +171,10 @@ finish() {
 	"$curl" -sS --cacert "$work/cert.pem" --data-binary @"$work/file" \
 		-H Expect: -o "$work/got" "https://localhost:$port/"
 	cmp "$work/got" "$work/file"
-	(printf 'GET / HTTP/1.1\r\n\r\n'; sleep 2) |
-		timeout 20 "$openssl" s_client -quiet \
-			-connect 127.0.0.1:$port >"$work/got" 2>/dev/null || true
+	: >"$work/got"
+	(printf 'GET / HTTP/1.1\r\n\r\n'; wait_for is_answered) |
+		timeout -k 5 60 "$openssl" s_client -quiet \
+			-connect 127.0.0.1:$port >"$work/got" 2>/dev/null
 	finish
 	both_ends openssl openssl 4
 	holds "$work/file" openssl in
@@ -353,8 +366,12 @@ compile() {
 @test "SSL_sendfile: an exact gap, and right bytes around it" {
 	compile sendfile_call
 	head -c 100000 "$work/file" >"$work/sent"
+	aside "$program" "$work/sent" "$work/go"
+	# It is what it is called when timeout has become it.
+	wait_for pgrep -x "${program##*/}"
 	dump_trace -c "${program##*/}"
-	timeout 30 "$program" "$work/sent"
+	touch "$work/go"
+	wait "$aside"
 	end_trace
 	account_closes
 	account '."capture.lost.zero_copy" >= 100000'

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "streams/arguments.h"
+#include "tests/unit/suite.h"
 
 /* Arguments are written with a '|' between them. */
 static const struct {
@@ -67,16 +68,10 @@ int main(void)
 {
 	Suite *suite = suite_create("arguments");
 	TCase *tcase = tcase_create("lines");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, test_line, 0,
 			    sizeof(lines) / sizeof(lines[0]));
 	tcase_add_test(tcase, test_small);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(suite);
 }

@@ -336,10 +336,10 @@ START_TEST(laws_hold)
 	struct recording r = conversation(3 + (unsigned)_i);
 
 	law_cuts(&cassandra_parser, &r);
-	law_truncation(&cassandra_parser, &r);
+	law_truncation(&cassandra_parser, &r, " namespace=\"");
 	for (size_t i = 0; i < 5; i++)
-		law_gaps(&cassandra_parser, &r, gaps[i], " namespace=\"");
-	law_late_start(&cassandra_parser, &r, " namespace=\"");
+		law_gaps(&cassandra_parser, &r, gaps[i], " namespace=\"", false);
+	law_late_start(&cassandra_parser, &r, " namespace=\"", false);
 	pen_noise(&cassandra_parser, &r, 1000);
 	recording_free(&r);
 }
@@ -404,7 +404,7 @@ START_TEST(segments_are_found_again)
 	segmented = true;
 	ask(&r);
 	for (size_t i = 0; i < 4; i++)
-		law_gaps(&cassandra_parser, &r, gaps[i], " namespace=\"");
+		law_gaps(&cassandra_parser, &r, gaps[i], " namespace=\"", false);
 	recording_free(&r);
 }
 END_TEST
@@ -546,8 +546,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cassandra");
 	TCase *tcase = tcase_create("cassandra");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, conversation_is_told);
@@ -559,9 +557,5 @@ int main(void)
 	tcase_add_test(tcase, long_ones_are_passed_over);
 	tcase_add_test(tcase, beginnings_are_recognised);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

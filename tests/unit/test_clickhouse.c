@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "tests/unit/http_call.h"
+#include "tests/unit/suite.h"
 
 #define SUMMARY(result, written)                                         \
 	"{\"read_rows\":\"9\",\"read_bytes\":\"99\",\"written_rows\":\"" \
@@ -173,8 +174,6 @@ int main(void)
 {
 	Suite *suite = suite_create("clickhouse");
 	TCase *tcase = tcase_create("calls");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, statement_in_the_body);
 	tcase_add_test(tcase, statement_in_the_target);
@@ -187,9 +186,5 @@ int main(void)
 	tcase_add_test(tcase, gap_in_the_rows);
 	tcase_add_test(tcase, others_are_left_alone);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

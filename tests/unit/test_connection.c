@@ -12,6 +12,7 @@
 
 #include "streams/connection.h"
 #include "streams/process.h"
+#include "tests/unit/suite.h"
 
 #define OUR_ID 42
 
@@ -407,6 +408,52 @@ START_TEST(beyond_the_bound_all_is_lost_once)
 }
 END_TEST
 
+START_TEST(opened_and_closed_none_stays)
+{
+	struct batch_open open = open_of(0);
+
+	for (uint64_t id = 1; id <= 1000; id++) {
+		ck_assert_ptr_nonnull(give_open(id, &open));
+		give_data(id, BATCH_OUT, 0, 10);
+		give_close(id, 0, 10);
+		pass();
+		pass();
+		ck_assert_uint_eq(connection_table_count(table), 0);
+	}
+	ck_assert_uint_eq(account.connections, 1000);
+	ck_assert_uint_eq(account.connections_refused + lost(), 0);
+}
+END_TEST
+
+START_TEST(without_state_in_the_kernel_silence_is_the_end)
+{
+	struct batch batch = header(BATCH_DATA, 8);
+	unsigned looks = 0;
+
+	give_data(7, BATCH_IN, 0, 3);
+	batch.flags = BATCH_NO_OFFSET;
+	batch.length = 3;
+	give(batch, "abc");
+	pass();
+	connection_table_drop_dead(table);
+	give(batch, "def"); /* its silence begins anew */
+	while (connection_table_find(table, 8) && looks < 1000) {
+		connection_table_drop_dead(table);
+		pass();
+		pass();
+		looks++;
+	}
+	ck_assert_uint_eq(looks, 30);
+	ck_assert_ptr_nonnull(connection_table_find(table, 7));
+	ck_assert_ptr_nonnull(give(batch, "ghi")); /* begun anew */
+	pass();
+	pass();
+	ck_assert_uint_eq(visited.in_bytes, 3);
+	ck_assert_uint_eq(account.bytes_delivered, 12);
+	ck_assert_uint_eq(lost(), 0);
+}
+END_TEST
+
 START_TEST(only_its_close_came)
 {
 	give_close(OUR_ID, 100, 50);
@@ -447,6 +494,58 @@ static bool in_initial_namespace(void)
 			 0);
 	return strcmp(name, "pid:[4026531836]") == 0;
 }
+
+/* A visitor that holds, so many times, what it visits. */
+static void hold(void *context, struct connection *c)
+{
+	unsigned *times = context;
+
+	visit(NULL, c);
+	c->held = *times > 0;
+	*times -= c->held;
+}
+
+static void pass_holding(unsigned *times, bool final)
+{
+	memset(&visited, 0, sizeof(visited));
+	connection_table_pass(table, final, hold, times);
+}
+
+START_TEST(a_held_one_is_visited_and_not_closed)
+{
+	const struct batch_open open = open_of(AF_UNIX);
+	unsigned times = 3;
+
+	give_open(OUR_ID, &open);
+	give_close(OUR_ID, 0, 0);
+	while (times) {
+		pass_holding(&times, false);
+		ck_assert_uint_eq(visited.count, 1);
+		ck_assert(!visited.closed);
+	}
+	pass_holding(&times, false); /* let go here */
+	ck_assert_uint_eq(visited.count, 1);
+	ck_assert(!visited.closed);
+	pass_holding(&times, false);
+	ck_assert_uint_eq(visited.count, 1);
+	ck_assert(visited.closed);
+	ck_assert_uint_eq(connection_table_count(table), 0);
+}
+END_TEST
+
+START_TEST(the_end_closes_a_held_one_too)
+{
+	const struct batch_open open = open_of(AF_UNIX);
+	unsigned times = 9;
+
+	give_open(OUR_ID, &open);
+	pass_holding(&times, false);
+	ck_assert(!visited.closed);
+	pass_holding(&times, true);
+	ck_assert(visited.closed);
+	ck_assert_uint_eq(connection_table_count(table), 0);
+}
+END_TEST
 
 START_TEST(dead_processes_are_dropped)
 {
@@ -531,8 +630,6 @@ int main(void)
 {
 	Suite *suite = suite_create("connection");
 	TCase *tcase = tcase_create("connection");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
@@ -548,13 +645,14 @@ int main(void)
 	tcase_add_test(tcase, what_was_peeked_at_is_counted_once);
 	tcase_add_test(tcase, notes_and_libraries_make_no_connection);
 	tcase_add_test(tcase, beyond_the_bound_all_is_lost_once);
+	tcase_add_test(tcase, opened_and_closed_none_stays);
+	tcase_add_test(tcase, without_state_in_the_kernel_silence_is_the_end);
 	tcase_add_test(tcase, only_its_close_came);
 	tcase_add_test(tcase, the_end_of_the_capture);
+	tcase_add_test(tcase, a_held_one_is_visited_and_not_closed);
+	tcase_add_test(tcase, the_end_closes_a_held_one_too);
 	tcase_add_test(tcase, dead_processes_are_dropped);
 	tcase_add_test(tcase, who_we_are);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "streams/container.h"
+#include "tests/unit/suite.h"
 
 #define A "0123456789abcdef0123456789abcdef" \
 	  "0123456789abcdef0123456789abcdef"
@@ -222,8 +223,7 @@ int main(void)
 {
 	Suite *suite = suite_create("container");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int count = sizeof(paths) / sizeof(paths[0]), failed;
+	int count = sizeof(paths) / sizeof(paths[0]);
 
 	tcase_add_loop_test(tcase, a_path, 0, count);
 	tcase_add_loop_test(tcase, a_line, 0, count);
@@ -231,8 +231,5 @@ int main(void)
 	tcase_add_test(tcase, words_that_mean_a_container);
 	tcase_add_test(tcase, groups_within_groups);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,12 +8,14 @@
 #define _GNU_SOURCE /* memmem() */
 #include <check.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "parsers/conversation.h"
+#include "tests/unit/suite.h"
 
 static struct account account;
 static struct connection_table *table;
@@ -73,19 +75,19 @@ static void *toy_open(bool from_start, const struct observer *observer)
 
 static void toy_report(struct toy *toy, bool complete, uint64_t end_ns)
 {
-	struct exchange exchange = {
-		.system = "toy",
-		.status = toy->pending,
-		.complete = complete && !toy->holed,
-		.start_ns = toy->start_ns,
-		.end_ns = end_ns,
-	};
+	struct exchange exchange = { .lists = NULL };
 	struct span value = { "v", 1 };
 
+	exchange_reset(&exchange, "toy", FAMILY_OTHER);
+	exchange.status = toy->pending;
+	exchange.complete = complete && !toy->holed;
+	exchange.start_ns = toy->start_ns;
+	exchange.end_ns = end_ns;
 	if (toy->observer->value)
 		toy->observer->value(toy->observer->context, &exchange, 0,
 				     value);
 	toy->observer->exchange(toy->observer->context, &exchange);
+	exchange_done(&exchange);
 	toy->pending = 0;
 	toy->holed = false;
 }
@@ -234,13 +236,14 @@ static void use_parser(const struct parser *parser)
 }
 
 static bool muted; /* what visit() says of it first */
+static bool left;  /* and last */
 
 static void setup(void)
 {
 	account = (struct account){ 0 };
 	told[0] = '\0';
 	probes = opened = closed = 0;
-	muted = false;
+	muted = left = false;
 	table = connection_table_new(&account, 10, 8 << 20, 16 << 20);
 	ck_assert_ptr_nonnull(table);
 	use_parser(&toy);
@@ -255,6 +258,8 @@ static void visit(void *context, struct connection *c)
 		c->conversation = conversation_new(&settings);
 	conversation_mute(c->conversation, muted);
 	conversation_run(c->conversation, c);
+	if (left)
+		conversation_leave(c->conversation, c);
 	over = conversation_over(c->conversation);
 	if (c->closed)
 		conversation_end(c->conversation, c);
@@ -413,6 +418,66 @@ START_TEST(muted_to_the_end_nothing_is_incomplete)
 	ck_assert_uint_eq(account.exchanges, 0);
 	ck_assert_uint_eq(account.exchanges_incomplete, 0);
 	ck_assert_uint_eq(account.exchanges_mirrored, 1);
+}
+END_TEST
+
+START_TEST(left_alone_its_parser_is_closed_at_once)
+{
+	begin();
+	in("REQ 1\n");
+	pass();
+	muted = left = true;
+	out("RES 1\n");
+	pass();
+	ck_assert_uint_eq(closed, 1);
+	ck_assert(over);
+	out("RES 2\n");
+	pass();
+	ck_assert_uint_eq(account.exchanges_mirrored, 1);
+	ck_assert_uint_eq(account.bytes_mirrored, 12);
+	ck_assert_uint_eq(account.exchanges + account.bytes_unparsed, 0);
+	finish();
+	ck_assert_uint_eq(closed, 1);
+}
+END_TEST
+
+/* An idle connection costs little: long lists are allocated when needed. */
+START_TEST(a_parser_begins_small)
+{
+	static const char *const larger[] = { "http2", "mssql", "cassandra" };
+	const struct observer observer = { .exchange = NULL };
+	const struct parser *parser = parser_registry[_i];
+	void *state = parser->open(true, &observer);
+	size_t bound = 4096;
+
+	for (int i = 0; i < COUNT(larger); i++)
+		if (!strcmp(parser->name, larger[i]))
+			bound = 16384;
+	ck_assert_ptr_nonnull(state);
+	ck_assert_msg(malloc_usable_size(state) <= bound, "%s: %zu",
+		      parser->name, malloc_usable_size(state));
+	parser->close(state);
+}
+END_TEST
+
+START_TEST(an_exchange_has_lists_until_it_is_done)
+{
+	struct exchange exchange = { .lists = NULL };
+
+	exchange_reset(&exchange, "toy", FAMILY_OTHER);
+	ck_assert(!exchange_is_void(&exchange));
+	exchange_number(&exchange, "n", 1);
+	exchange.columns[EXCHANGE_COLUMNS_MAX - 1] = span_string("c");
+	exchange.column_count = EXCHANGE_COLUMNS_MAX;
+	ck_assert_uint_eq(exchange.attribute_count, 1);
+	exchange_done(&exchange);
+	exchange_done(&exchange);
+	ck_assert(exchange_is_void(&exchange));
+	ck_assert_uint_eq(exchange.attribute_count + exchange.column_count, 0);
+	exchange_number(&exchange, "n", 1); /* nowhere */
+	exchange_reset(&exchange, "toy", FAMILY_OTHER);
+	ck_assert_uint_eq(exchange.attribute_count, 0);
+	exchange_done(&exchange);
 }
 END_TEST
 
@@ -842,11 +907,18 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
+	int parsers;
+
 	tcase_add_test(tcase, traced_is_the_client);
 	tcase_add_test(tcase, traced_is_the_server);
 	tcase_add_test(tcase,
 		       muted_it_is_silent_and_goes_on_at_the_next_message);
 	tcase_add_test(tcase, muted_to_the_end_nothing_is_incomplete);
+	tcase_add_test(tcase, left_alone_its_parser_is_closed_at_once);
+	for (parsers = 0; parser_registry[parsers]; parsers++)
+		;
+	tcase_add_loop_test(tcase, a_parser_begins_small, 0, parsers);
+	tcase_add_test(tcase, an_exchange_has_lists_until_it_is_done);
 	tcase_add_test(tcase, pipelined_requests_wait_for_their_turn);
 	tcase_add_test(tcase, cut_anywhere);
 	tcase_add_test(tcase, a_gap_of_a_response);
@@ -874,15 +946,10 @@ int main(void)
 {
 	Suite *suite = suite_create("conversation");
 	TCase *tcase = tcase_create("conversation");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	add_tests(tcase);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "parsers/http.h"
 #include "tests/unit/captures.h"
+#include "tests/unit/suite.h"
 
 #define EVERY_CUT_BYTES 3000 /* a longer connection is cut at fewer places */
 #define CUTS_MAX	1200 /* of one side of such a one */
@@ -114,7 +115,6 @@ int main(void)
 {
 	Suite *s = suite_create("cuts");
 	TCase *cuts = tcase_create("cuts");
-	SRunner *runner;
 	int failed;
 
 	files = captures_find();
@@ -122,10 +122,7 @@ int main(void)
 	tcase_add_loop_test(cuts, cuts_change_nothing, 0, (int)files.count);
 	tcase_add_test(cuts, everything_is_spoken);
 	suite_add_tcase(s, cuts);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	failed = suite_run(s);
 	free(files.paths);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return failed;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "probes/libraries.h"
+#include "tests/unit/suite.h"
 
 #define PROCESSES 5000
 #define IMAGES	  7
@@ -123,15 +124,10 @@ int main(void)
 {
 	Suite *suite = suite_create("discovery");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_unchecked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, five_thousand_processes);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -19,6 +19,7 @@
 
 #include "probes/doctor.h"
 #include "probes/kernel.h"
+#include "tests/unit/suite.h"
 
 #define LINE_BYTES 80
 
@@ -232,8 +233,6 @@ int main(void)
 {
 	Suite *suite = suite_create("doctor");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	kernel_raise_memlock();
 	tcase_set_timeout(tcase, 60);
@@ -246,10 +245,5 @@ int main(void)
 	tcase_add_test(tcase, no_rights);
 	tcase_add_test(tcase, no_byte_reaches_the_terminal_raw);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_apart(suite);
 }

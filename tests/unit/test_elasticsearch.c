@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "tests/unit/http_call.h"
+#include "tests/unit/suite.h"
 
 #define SHARDS "\"_shards\":{\"total\":1,\"successful\":1,\"failed\":0}"
 
@@ -203,8 +204,6 @@ int main(void)
 {
 	Suite *suite = suite_create("elasticsearch");
 	TCase *tcase = tcase_create("calls");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, search_is_masked_and_counted);
 	tcase_add_test(tcase, proof_is_needed);
@@ -215,9 +214,5 @@ int main(void)
 	tcase_add_loop_test(tcase, names_of_operations, 0, 11);
 	tcase_add_test(tcase, hostile_bodies);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

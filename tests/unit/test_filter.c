@@ -8,6 +8,7 @@
 
 #include "access/filter.h"
 #include "sinks/sink.h"
+#include "tests/unit/suite.h"
 
 #define SECOND_NS 1000000000ULL
 #define NOW_NS	  (1000 * SECOND_NS)
@@ -264,11 +265,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -19,6 +19,7 @@
 #include "probes/golang.h"
 #include "probes/golang_code.h"
 #include "probes/golang_table.h"
+#include "tests/unit/suite.h"
 
 #define BASE	     0x400000
 #define CODE_OFFSET  0x1000
@@ -366,16 +367,12 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner;
 	int failed, fd = mkstemp(path);
 
 	if (fd < 0)
 		return 1;
 	close(fd);
-	runner = srunner_create(suite());
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	failed = suite_run(suite());
 	unlink(path);
-	return failed ? 1 : 0;
+	return failed;
 }

@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "tests/unit/http_call.h"
+#include "tests/unit/suite.h"
 
 #define ONE   "\0\0\0\0\x03" "abc"
 #define TWO   "\0\0\0\0\x03" "abc" "\1\0\0\0\x02" "zz"
@@ -165,8 +166,6 @@ int main(void)
 {
 	Suite *suite = suite_create("grpc");
 	TCase *tcase = tcase_create("calls");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, messages_are_measured);
 	tcase_add_test(tcase, error_in_trailers);
@@ -179,9 +178,5 @@ int main(void)
 	tcase_add_test(tcase, bytes_that_are_no_messages);
 	tcase_add_test(tcase, web_trailers_are_in_the_body);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -18,6 +18,7 @@
 
 #include "probes/btf.h"
 #include "probes/headers.h"
+#include "tests/unit/suite.h"
 
 static struct headers headers;
 static char why[PATH_MAX + 128];
@@ -507,8 +508,6 @@ int main(void)
 {
 	Suite *suite = suite_create("headers");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_tree);
@@ -524,9 +523,5 @@ int main(void)
 	tcase_add_test(tcase, test_bad_btf);
 	tcase_add_test(tcase, test_names);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

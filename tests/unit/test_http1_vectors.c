@@ -12,6 +12,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "tests/unit/drive.h"
+#include "tests/unit/suite.h"
 
 #define VECTORS "../shared/corpus/http1/llhttp-"
 #define MESSAGES_MAX 8
@@ -254,14 +255,9 @@ int main(void)
 {
 	Suite *s = suite_create("http1 vectors");
 	TCase *t = tcase_create("llhttp");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, requests);
 	tcase_add_test(t, responses);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

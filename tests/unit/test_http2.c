@@ -2,136 +2,37 @@
 /*
  * test_http2.c - the HTTP/2 parser on recorded conversations.
  *
- * Recordings: tests/captures/http2 (see README there).  Found relative to the
- * directory of the sources, from which make runs the tests.
+ * Recordings: tests/captures/http2 (see README there).
  */
 #define _GNU_SOURCE
-#include <check.h>
-
-#include "tests/unit/drive.h"
-
-#define CAPTURES "tests/captures/http2/"
-/* Of longer sides not every byte is cut at: a run reads all of it again. */
-#define CUTS_MAX 3000
+#include "tests/unit/recorded.h"
 
 static const char *const captures[] = {
 	"assets", "curl", "grpc", "head", "padding", "push", "table",
 	"trailers",
 };
-#define CAPTURE_COUNT (sizeof(captures) / sizeof(*captures))
 
-static struct recording load(const char *name)
-{
-	struct recording r;
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.http2", name);
-	ck_assert_msg(recording_load(&r, path), "no %s", path);
-	return r;
-}
-
-static char *read_expected(const char *name)
-{
-	char path[256], *text = NULL;
-	size_t room = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), CAPTURES "%s.expected", name);
-	file = fopen(path, "r");
-	ck_assert_msg(file != NULL, "no %s", path);
-	ck_assert_int_gt(getdelim(&text, &room, '\0', file), 0);
-	fclose(file);
-	return text;
-}
-
-/* check's own messages are too short for whole conversations. */
-static void assert_same(const char *lines, const char *expected,
-			const char *what, size_t at)
-{
-	size_t i = 0;
-
-	if (!strcmp(lines, expected))
-		return;
-	while (lines[i] == expected[i])
-		i++;
-	ck_abort_msg("%s at %zu: %.300s\nexpected: %.300s", what, at,
-		     lines + i, expected + i);
-}
+static const struct recorded recordings = {
+	.parser = &http2_parser,
+	.folder = "tests/captures/http2",
+	.ending = "http2",
+	.names = captures,
+	.count = COUNT(captures),
+	.ordered = COUNT(captures),
+	.cut = COUNT(captures),
+};
 
 static struct drive drive_of(const struct recording *r)
 {
-	return (struct drive){ .recording = r, .parser = &http2_parser,
-			       .values = true };
+	return (struct drive){ .recording = r, .parser = &http2_parser };
 }
 
-static char *lines_of(const struct recording *r, size_t cut)
+START_TEST(what_is_secret_is_not_told)
 {
-	struct drive d = drive_of(r);
+	char *lines = recorded_lines(captures[_i]);
 
-	d.cut = cut;
-	return drive_lines(&d);
-}
-
-static size_t stride(const struct recording *r, int side)
-{
-	return r->length[side] / CUTS_MAX + 1;
-}
-
-START_TEST(captures_give_what_is_expected)
-{
-	struct recording r = load(captures[_i]);
-	char *expected = read_expected(captures[_i]);
-	char *lines = lines_of(&r, 0);
-
-	assert_same(lines, expected, captures[_i], 0);
 	ck_assert_ptr_null(strstr(lines, "not-to-be-seen"));
 	free(lines);
-	free(expected);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(cuts_change_nothing)
-{
-	static const size_t sizes[] = { 1, 2, 3, 8, 9, 10, 64 };
-	struct recording r = load(captures[_i]);
-	char *whole = lines_of(&r, 0), *lines;
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		lines = lines_of(&r, sizes[i]);
-		assert_same(lines, whole, "pieces", sizes[i]);
-		free(lines);
-	}
-	for (int side = 0; side < SIDES; side++) {
-		for (size_t at = 1; at < r.length[side];
-		     at += stride(&r, side)) {
-			struct drive d = drive_of(&r);
-
-			d.cut_at[side] = at;
-			lines = drive_lines(&d);
-			assert_same(lines, whole, "cut", at);
-			free(lines);
-		}
-	}
-	free(whole);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(client_may_be_read_first)
-{
-	struct recording r = load(captures[_i]);
-	struct drive d = drive_of(&r);
-	char *whole, *lines;
-
-	d.brief = true;
-	whole = drive_lines(&d);
-	d.client_first = true;
-	lines = drive_lines(&d);
-	assert_same(lines, whole, captures[_i], 0);
-	free(lines);
-	free(whole);
-	recording_free(&r);
 }
 END_TEST
 
@@ -203,19 +104,18 @@ static void assert_subset(const char *lines, const char *whole,
 START_TEST(gaps_invent_nothing)
 {
 	static const size_t lengths[] = { 1, 9, 40, 1000 };
-	struct recording r = load(captures[_i]);
+	struct recording r = recorded_load(captures[_i]);
 	struct drive whole = drive_of(&r);
 	char *all;
 
 	whole.brief = true;
-	whole.values = false;
 	all = drive_lines(&whole);
 	for (size_t n = 0; n < 4 * SIDES; n++) {
 		int side = n & 1;
 		size_t length = lengths[n / 2];
 
 		for (size_t at = 0; at < r.length[side];
-		     at += 3 * stride(&r, side)) {
+		     at += 3 * law_step(&r, side)) {
 			struct drive d = whole;
 			char *lines;
 
@@ -234,15 +134,14 @@ END_TEST
 /* Begun anywhere: no path, no method, no status that was not there. */
 START_TEST(starting_late_invents_nothing)
 {
-	struct recording r = load(captures[_i]);
+	struct recording r = recorded_load(captures[_i]);
 	struct drive whole = drive_of(&r);
 	char *all;
 
 	whole.brief = true;
-	whole.values = false;
 	all = drive_lines(&whole);
 	for (size_t at = 1; at < r.length[SIDE_CLIENT];
-	     at += stride(&r, SIDE_CLIENT)) {
+	     at += law_step(&r, SIDE_CLIENT)) {
 		struct drive d = whole;
 		char *lines;
 
@@ -260,7 +159,7 @@ END_TEST
 /* After a gap in an answer's content the next exchanges are complete. */
 START_TEST(gap_in_content_costs_one_exchange)
 {
-	struct recording r = load("grpc");
+	struct recording r = recorded_load("grpc");
 	struct drive d = drive_of(&r);
 	const uint8_t *content = memmem(r.bytes[SIDE_SERVER],
 					r.length[SIDE_SERVER], "Ada Ada ", 8);
@@ -282,7 +181,7 @@ END_TEST
 /* A lost request's fields are gone with it, and those that refer to them. */
 START_TEST(lost_table_is_said)
 {
-	struct recording r = load("grpc");
+	struct recording r = recorded_load("grpc");
 	struct drive d = drive_of(&r);
 	char *lines, *rest, *line;
 
@@ -318,7 +217,7 @@ static enum verdict probe(const struct recording *r, enum side out,
 
 START_TEST(probe_knows_it_and_who_is_who)
 {
-	struct recording r = load(captures[_i]);
+	struct recording r = recorded_load(captures[_i]);
 
 	for (int out = 0; out < SIDES; out++) {
 		bool client_out = !(out == SIDE_CLIENT);
@@ -376,26 +275,19 @@ int main(void)
 {
 	Suite *suite = suite_create("http2");
 	TCase *tcase = tcase_create("captures");
-	SRunner *runner;
-	int failed;
 
+	suite_add_tcase(suite, recorded_tests(&recordings));
 	tcase_set_timeout(tcase, 120);
-	tcase_add_loop_test(tcase, captures_give_what_is_expected, 0,
-			    CAPTURE_COUNT);
-	tcase_add_loop_test(tcase, cuts_change_nothing, 0, CAPTURE_COUNT);
-	tcase_add_loop_test(tcase, client_may_be_read_first, 0, CAPTURE_COUNT);
-	tcase_add_loop_test(tcase, gaps_invent_nothing, 0, CAPTURE_COUNT);
+	tcase_add_loop_test(tcase, what_is_secret_is_not_told, 0,
+			    COUNT(captures));
+	tcase_add_loop_test(tcase, gaps_invent_nothing, 0, COUNT(captures));
 	tcase_add_loop_test(tcase, starting_late_invents_nothing, 0,
-			    CAPTURE_COUNT);
+			    COUNT(captures));
 	tcase_add_loop_test(tcase, probe_knows_it_and_who_is_who, 0,
-			    CAPTURE_COUNT);
+			    COUNT(captures));
 	tcase_add_test(tcase, gap_in_content_costs_one_exchange);
 	tcase_add_test(tcase, lost_table_is_said);
 	tcase_add_test(tcase, probe_leaves_others_alone);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

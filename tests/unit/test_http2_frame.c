@@ -12,6 +12,7 @@
 
 #include "parsers/http2.h"
 #include "parsers/json_reader.h"
+#include "tests/unit/suite.h"
 
 #define VECTORS "../shared/corpus/"
 
@@ -369,8 +370,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http2 frames");
 	TCase *tcase = tcase_create("frames");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, stories_of_header_blocks);
 	tcase_add_test(tcase, frames_one_by_one);
@@ -379,9 +378,5 @@ int main(void)
 	tcase_add_test(tcase, expansion_is_bounded);
 	tcase_add_test(tcase, names_come_in_lower_case);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

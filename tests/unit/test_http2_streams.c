@@ -10,6 +10,7 @@
 
 #include "parsers/http2.h"
 #include "tests/unit/drive.h"
+#include "tests/unit/suite.h"
 
 /* HPACK without a table: fields of the static one, and literals not added. */
 #define GET	 "\x82\x84\x86" /* :method GET, :path /, :scheme http */
@@ -422,8 +423,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http2 streams");
 	TCase *tcase = tcase_create("streams");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, interleaved_streams);
@@ -440,9 +439,5 @@ int main(void)
 	tcase_add_test(tcase, giant_frames);
 	tcase_add_test(tcase, upgraded_connection);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

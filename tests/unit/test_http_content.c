@@ -14,6 +14,7 @@
 
 #include "parsers/buffer.h"
 #include "parsers/http_content.h"
+#include "tests/unit/suite.h"
 
 #define TEXT_BYTES 100000
 
@@ -332,9 +333,7 @@ int main(void)
 {
 	Suite *s = suite_create("http content");
 	TCase *t = tcase_create("codings");
-	SRunner *runner = srunner_create(s);
 	size_t all = sizeof(codings) / sizeof(*codings);
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, each_coding_in_any_pieces, 0, all);
@@ -347,8 +346,5 @@ int main(void)
 	tcase_add_test(t, memory_of_all_decoders_is_bounded);
 	tcase_add_test(t, identity_is_none);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "probes/kernel.h"
+#include "tests/unit/suite.h"
 
 static struct kernel kernel;
 
@@ -110,6 +111,7 @@ START_TEST(without_rights_nothing_can_be_made)
 	ck_assert(!kernel.capable);
 	ck_assert(!kernel.ring_buffer);
 	ck_assert(!kernel.probe_read_user);
+	ck_assert(!kernel.socket_tracepoints);
 }
 END_TEST
 
@@ -162,6 +164,11 @@ START_TEST(tracefs_is_where_it_is_mounted)
 	ck_assert_int_eq(kernel.syscall_tracepoints,
 			 !access("/sys/kernel/tracing/events/syscalls/"
 				 "sys_enter_read",
+				 F_OK));
+	/* The helper is older than the tracepoint. */
+	ck_assert_int_eq(kernel.socket_tracepoints,
+			 !access("/sys/kernel/tracing/events/sock/"
+				 "sock_send_length",
 				 F_OK));
 }
 END_TEST
@@ -255,8 +262,6 @@ int main(void)
 {
 	Suite *suite = suite_create("kernel");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, the_release_is_the_kernel_s);
 	tcase_add_test(tcase, maps_are_there_that_libbcc_can_make);
@@ -269,11 +274,6 @@ int main(void)
 	tcase_add_test(tcase, statistics_are_on_when_the_kernel_says_1);
 	tcase_add_test(tcase, locked_memory_is_raised_as_far_as_it_goes);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
 	/* Mounts and rights are the whole process's. */
-	srunner_set_fork_status(runner, CK_FORK);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_apart(suite);
 }

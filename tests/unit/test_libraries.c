@@ -18,6 +18,7 @@
 
 #include "probes/libraries.h"
 #include "probes/seccomp.h"
+#include "tests/unit/suite.h"
 
 static const char system_library[] = "/usr/lib/x86_64-linux-gnu/libssl.so.3";
 static struct library library;
@@ -422,6 +423,33 @@ START_TEST(test_half_a_library)
 }
 END_TEST
 
+/* Its library is in no distribution here: the symbols are looked up at least. */
+START_TEST(test_s2n)
+{
+	static const char strings[] = "\0s2n_recv\0s2n_send";
+	struct tiny tiny;
+
+	make_tiny(&tiny);
+	memcpy(tiny.strings, strings, sizeof(strings));
+	ck_assert_int_eq(read_tiny(&tiny), 0);
+	for (unsigned i = 0; i < FUNCTIONS; i++)
+		ck_assert_msg(library.probes[i].found ==
+				      (i == S2N_RECV || i == S2N_SEND),
+			      "%s", library_function_name(i));
+	ck_assert_uint_eq(library.probes[S2N_RECV].file_offset,
+			  offsetof(struct tiny, code));
+	ck_assert_uint_eq(library.probes[S2N_SEND].file_offset,
+			  offsetof(struct tiny, code) + 16);
+	ck_assert_str_eq(library_function_entry(&library, S2N_RECV),
+			 "on_read_s2n");
+	ck_assert_str_eq(library_function_entry(&library, S2N_SEND),
+			 "on_write_s2n");
+	/* One of the two is none. */
+	tiny.strings[10] = 'S';
+	ck_assert_int_eq(read_tiny(&tiny), -ENOENT);
+}
+END_TEST
+
 START_TEST(test_boringssl)
 {
 	struct tiny tiny;
@@ -720,12 +748,34 @@ START_TEST(test_seccomp)
 }
 END_TEST
 
+/* Wait statuses as Linux makes them: a signal, or an exit status << 8. */
+START_TEST(test_seccomp_decides)
+{
+	const int no_call = ENOSYS << 8, called = SIGILL;
+	const int dumped = SIGILL | 0x80, answered = SECCOMP_ANSWER << 8;
+
+	/* 6.11 to 6.13: the filter is asked before the call is made. */
+	ck_assert(seccomp_decides(called, answered));
+	ck_assert(seccomp_decides(dumped, answered));
+	/* Later: the call is made, whatever the filter says. */
+	ck_assert(!seccomp_decides(called, called));
+	ck_assert(!seccomp_decides(dumped, dumped));
+	/* Before: there is no such call, which a filter answers as any. */
+	ck_assert(!seccomp_decides(no_call, answered));
+	ck_assert(!seccomp_decides(no_call, no_call));
+	/* The child had no filter, or ended otherwise; fork failed. */
+	ck_assert(!seccomp_decides(called, 0));
+	ck_assert(!seccomp_decides(called, no_call));
+	ck_assert(!seccomp_decides(SIGKILL, answered));
+	ck_assert(!seccomp_decides(called, -1));
+	ck_assert(!seccomp_decides(-1, answered));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("libraries");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, make_cache, free_cache);
@@ -739,18 +789,16 @@ int main(void)
 	tcase_add_test(tcase, test_corrupt);
 	tcase_add_test(tcase, test_other_libraries);
 	tcase_add_test(tcase, test_half_a_library);
+	tcase_add_test(tcase, test_s2n);
 	tcase_add_test(tcase, test_boringssl);
 	tcase_add_test(tcase, test_linked);
 	tcase_add_test(tcase, test_seccomp);
+	tcase_add_test(tcase, test_seccomp_decides);
 	tcase_add_test(tcase, test_scan_installed);
 	tcase_add_test(tcase, test_scan);
 	tcase_add_test(tcase, test_scan_replaced);
 	tcase_add_test(tcase, test_scan_covered);
 	tcase_add_test(tcase, test_scan_gone);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "parsers/json_reader.h"
 #include "parsers/jsonrpc.h"
 #include "tests/unit/drive.h"
+#include "tests/unit/laws.h"
 
 #define CORPUS "../shared/corpus/mcp/mcp-jsonrpc-a"
 
@@ -138,19 +139,6 @@ static const char session_told[] =
 	" gen_ai.tool.call.arguments=\"{\\x22a\\x22:\\x22b\\x22}\"(value)"
 	" incomplete missed=0 bytes=97/0 us=13/0/0 tid=7\n";
 
-static void assert_same(const char *lines, const char *expected,
-			const char *what, size_t at)
-{
-	size_t i = 0;
-
-	if (!strcmp(lines, expected))
-		return;
-	while (lines[i] == expected[i])
-		i++;
-	ck_abort_msg("%s at %zu: %.300s\nexpected: %.300s", what, at,
-		     lines + i, expected + i);
-}
-
 static char *lines_of(const struct recording *r, struct drive d)
 {
 	d.recording = r;
@@ -164,7 +152,7 @@ START_TEST(a_session_is_told)
 	struct recording r = recording_of(session);
 	char *lines = lines_of(&r, (struct drive){ .cut = 0 });
 
-	assert_same(lines, session_told, "session", 0);
+	law_same(lines, session_told, "session", 0);
 	free(lines);
 	recording_free(&r);
 }
@@ -178,7 +166,7 @@ START_TEST(cuts_change_nothing)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		lines = lines_of(&r, (struct drive){ .cut = sizes[i] });
-		assert_same(lines, session_told, "pieces", sizes[i]);
+		law_same(lines, session_told, "pieces", sizes[i]);
 		free(lines);
 	}
 	for (int side = 0; side < SIDES; side++) {
@@ -187,7 +175,7 @@ START_TEST(cuts_change_nothing)
 
 			d.cut_at[side] = at;
 			lines = lines_of(&r, d);
-			assert_same(lines, session_told, "cut", at);
+			law_same(lines, session_told, "cut", at);
 			free(lines);
 		}
 	}
@@ -294,7 +282,7 @@ START_TEST(a_response_alone_pairs_with_no_later_request)
 	struct recording r = recording_of(lines);
 	char *told = lines_of(&r, (struct drive){ .brief = true });
 
-	assert_same(told, "response status=0 rows=-1 affected=-1 results=1"
+	law_same(told, "response status=0 rows=-1 affected=-1 results=1"
 			  " statement=\"response\" masked=\"response\""
 			  " datasnoop.mcp.sender=\"server\""
 			  " datasnoop.mcp.message=\"response\""
@@ -524,7 +512,7 @@ static char *told_over_http(const struct http_case *c, size_t piece)
 	struct http_head response = head_of(c, SIDE_SERVER,
 					    headers[SIDE_SERVER]);
 	struct observer observer = { .value = NULL };
-	struct exchange *exchange = malloc(sizeof(*exchange));
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
 	struct drive d = { .brief = true };
 	char *text = NULL;
 	size_t size = 0;
@@ -551,6 +539,7 @@ static char *told_over_http(const struct http_case *c, size_t piece)
 	http_mcp.close(state);
 out:
 	fclose(d.out);
+	exchange_done(exchange);
 	free(exchange);
 	return text;
 }
@@ -645,7 +634,7 @@ START_TEST(http_is_told)
 	ck_assert_ptr_null(strstr(whole, "0123456789"));
 	for (size_t piece = 1; piece < 9; piece++) {
 		lines = told_over_http(&http_cases[_i].given, piece);
-		assert_same(lines, whole, "pieces", piece);
+		law_same(lines, whole, "pieces", piece);
 		free(lines);
 	}
 	free(whole);
@@ -744,8 +733,6 @@ int main(void)
 {
 	Suite *all = suite_create("mcp");
 	TCase *cases = tcase_create("mcp");
-	SRunner *runner = srunner_create(all);
-	int failed;
 
 	tcase_set_timeout(cases, 60);
 	tcase_add_test(cases, a_session_is_told);
@@ -762,8 +749,5 @@ int main(void)
 			    sizeof(http_cases) / sizeof(*http_cases));
 	tcase_add_test(cases, messages_of_the_corpus_are_read);
 	suite_add_tcase(all, cases);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(all);
 }

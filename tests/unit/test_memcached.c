@@ -6,89 +6,35 @@
  * Recordings: tests/captures/memcached (see README there).
  */
 #define _GNU_SOURCE
-#include "tests/unit/laws.h"
+#include "tests/unit/recorded.h"
 
-#define CAPTURES "tests/captures/memcached/"
-#define COUNT(array) (int)(sizeof(array) / sizeof(*(array)))
-
+/* The first five have known commands, none quiet that nothing tells apart. */
 static const char *const captures[] = {
 	"text", "pipeline", "large", "password", "binary", "errors", "meta",
 };
-/* Of known commands, without quiet ones that nothing tells apart. */
-#define PLAIN 5
 
-static struct recording load(const char *name)
-{
-	struct recording r;
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.memcached", name);
-	ck_assert_msg(recording_load(&r, path), "no %s", path);
-	return r;
-}
-
-START_TEST(captures_give_what_is_expected)
-{
-	struct recording r = load(captures[_i]);
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.expected", captures[_i]);
-	law_expected(&memcached_parser, &r, path);
-	law_client_first(&memcached_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(cuts_change_nothing)
-{
-	struct recording r = load(captures[_i]);
-
-	law_cuts(&memcached_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(truncation_keeps_what_was_complete)
-{
-	struct recording r = load(captures[_i]);
-
-	law_truncation(&memcached_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(gaps_touch_only_their_turn)
-{
-	static const size_t lengths[] = { 1, 2, 9, 30 };
-	struct recording r = load(captures[_i]);
-
-	for (int i = 0; i < COUNT(lengths); i++)
-		law_gaps(&memcached_parser, &r, lengths[i], " namespace=\"");
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(a_late_start_finds_the_next_turn)
-{
-	struct recording r = load(captures[_i]);
-
-	law_late_start(&memcached_parser, &r, " namespace=\"");
-	recording_free(&r);
-}
-END_TEST
+static const struct recorded recordings = {
+	.parser = &memcached_parser,
+	.folder = "tests/captures/memcached",
+	.ending = "memcached",
+	.names = captures,
+	.count = COUNT(captures),
+	.ordered = COUNT(captures),
+	.cut = COUNT(captures),
+	.truncated = 5,
+	.torn = 5,
+	.gaps = { 1, 2, 9, 30 },
+	.forgot = " namespace=\"",
+};
 
 START_TEST(secrets_stay_inside)
 {
 	static const char *const names[] = { "password", "binary" };
-	struct recording r = load(names[_i]);
-	struct drive d = { .recording = &r, .parser = &memcached_parser,
-			   .values = true };
-	char *lines = drive_lines(&d);
+	char *lines = recorded_lines(names[_i]);
 
 	ck_assert_ptr_nonnull(strstr(lines, "get "));
 	ck_assert_ptr_null(strstr(lines, "hunter2"));
 	free(lines);
-	recording_free(&r);
 }
 END_TEST
 
@@ -194,25 +140,13 @@ int main(void)
 {
 	Suite *suite = suite_create("memcached");
 	TCase *tc = tcase_create("memcached");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, captures_give_what_is_expected, 0,
-			    COUNT(captures));
-	tcase_add_loop_test(tc, cuts_change_nothing, 0, COUNT(captures));
-	tcase_add_loop_test(tc, truncation_keeps_what_was_complete, 0,
-			    PLAIN);
-	tcase_add_loop_test(tc, gaps_touch_only_their_turn, 0, PLAIN);
-	tcase_add_loop_test(tc, a_late_start_finds_the_next_turn, 0,
-			    PLAIN);
 	tcase_add_loop_test(tc, secrets_stay_inside, 0, 2);
 	tcase_add_loop_test(tc, written_conversations, 0, COUNT(cases));
 	tcase_add_loop_test(tc, lengths_are_bounded, 0, 2);
 	tcase_add_test(tc, detection_is_by_content);
+	suite_add_tcase(suite, recorded_tests(&recordings));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

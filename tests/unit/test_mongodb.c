@@ -6,11 +6,9 @@
  * Recordings: tests/captures/mongodb (see README there).
  */
 #define _GNU_SOURCE
-#include "tests/unit/laws.h"
+#include "tests/unit/recorded.h"
 
-#define CAPTURES "tests/captures/mongodb/"
 #define VECTORS	 "../shared/corpus/mongodb/pixie-opmsg-vectors"
-#define COUNT(array) (int)(sizeof(array) / sizeof(*(array)))
 
 static const char *const captures[] = {
 	"plain", "legacy", "sections", "snappied", "zlibbed", "zstded",
@@ -18,77 +16,27 @@ static const char *const captures[] = {
 };
 #define SMALL 6 /* of them, without `large` */
 
-static struct recording load(const char *name)
-{
-	struct recording r;
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.mongodb", name);
-	ck_assert_msg(recording_load(&r, path), "no %s", path);
-	return r;
-}
-
-START_TEST(captures_give_what_is_expected)
-{
-	struct recording r = load(captures[_i]);
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.expected", captures[_i]);
-	law_expected(&mongodb_parser, &r, path);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(cuts_change_nothing)
-{
-	struct recording r = load(captures[_i]);
-
-	law_cuts(&mongodb_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(truncation_keeps_what_was_complete)
-{
-	struct recording r = load(captures[_i]);
-
-	law_truncation(&mongodb_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(gaps_touch_only_their_messages)
-{
-	static const size_t lengths[] = { 1, 2, 17, 90 };
-	struct recording r = load(captures[_i]);
-
-	for (int i = 0; i < COUNT(lengths); i++)
-		law_gaps(&mongodb_parser, &r, lengths[i], " namespace=\"-");
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(a_late_start_finds_the_next_message)
-{
-	struct recording r = load(captures[_i]);
-
-	law_late_start(&mongodb_parser, &r, " namespace=\"-");
-	recording_free(&r);
-}
-END_TEST
+static const struct recorded recordings = {
+	.parser = &mongodb_parser,
+	.folder = "tests/captures/mongodb",
+	.ending = "mongodb",
+	.names = captures,
+	.count = COUNT(captures),
+	.cut = SMALL,
+	.truncated = SMALL,
+	.torn = SMALL,
+	.gaps = { 1, 2, 17, 90 },
+	.forgot = " namespace=\"-",
+};
 
 START_TEST(secrets_stay_inside)
 {
-	struct recording r = load("plain");
-	struct drive d = { .recording = &r, .parser = &mongodb_parser,
-			   .values = true };
-	char *lines = drive_lines(&d);
+	char *lines = recorded_lines("plain");
 
 	ck_assert_ptr_nonnull(strstr(lines, "createUser "));
 	ck_assert_ptr_nonnull(strstr(lines, "saslContinue "));
 	ck_assert_ptr_null(strstr(lines, "hunter"));
 	free(lines);
-	recording_free(&r);
 }
 END_TEST
 
@@ -96,7 +44,7 @@ END_TEST
 START_TEST(masked_statements_hold_no_values)
 {
 	static const char *const values[] = { "Ada", "18", "secret" };
-	struct recording r = load(captures[_i]);
+	struct recording r = recorded_load(captures[_i]);
 	struct drive d = { .recording = &r, .parser = &mongodb_parser };
 	char *lines = drive_lines(&d), *line, *rest = lines;
 
@@ -260,7 +208,7 @@ static enum verdict probe(const struct recording *r, enum side out,
 START_TEST(detection_is_by_content)
 {
 	static const char http[] = "GET / HTTP/1.1\r\nHost: example\r\n\r\n";
-	struct recording r = load(captures[_i]), other = { .piece_count = 0 };
+	struct recording r = recorded_load(captures[_i]), other = { .piece_count = 0 };
 	bool client_out;
 
 	ck_assert_int_eq(probe(&r, SIDE_CLIENT, &client_out), PROBE_YES);
@@ -368,16 +316,8 @@ int main(void)
 {
 	Suite *suite = suite_create("mongodb");
 	TCase *tc = tcase_create("mongodb");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, captures_give_what_is_expected, 0,
-			    COUNT(captures));
-	tcase_add_loop_test(tc, cuts_change_nothing, 0, SMALL);
-	tcase_add_loop_test(tc, truncation_keeps_what_was_complete, 0, SMALL);
-	tcase_add_loop_test(tc, gaps_touch_only_their_messages, 0, SMALL);
-	tcase_add_loop_test(tc, a_late_start_finds_the_next_message, 0, SMALL);
 	tcase_add_loop_test(tc, masked_statements_hold_no_values, 0, SMALL);
 	tcase_add_loop_test(tc, detection_is_by_content, 0, COUNT(captures));
 	tcase_add_test(tc, secrets_stay_inside);
@@ -386,9 +326,7 @@ int main(void)
 	tcase_add_test(tc, unanswered_requests_are_bounded);
 	tcase_add_test(tc, numbers_may_be_used_again);
 	tcase_add_test(tc, vectors_of_others);
+	suite_add_tcase(suite, recorded_tests(&recordings));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,324 +2,42 @@
 /*
  * test_mysql.c - the MySQL parser on recorded and on written conversations.
  *
- * Recordings: tests/captures (see README there).  Found relative to the
- * directory of the sources, from which make runs the tests.
+ * Recordings: tests/captures (see README there).
  */
 #define _GNU_SOURCE
-#include <check.h>
-
-#include "tests/unit/drive.h"
-
-#define CAPTURES "tests/captures/"
-
-static const char *const captures[] = {
-	"binlog", "change-user", "cli", "cli-compressed", "compressed-eof",
-	"compressed-ok", "ed25519", "load", "pipelined-eof", "pipelined-ok",
-	"plain-eof", "plain-ok", "prepared-cached", "prepared-eof",
-	"prepared-ok", "text-eof", "text-ok",
-};
-#define CAPTURE_COUNT (sizeof(captures) / sizeof(*captures))
-
-/* What one exchange leaves to the next is nothing in these. */
-static const char *const plain[] = { "plain-eof", "plain-ok",
-				     "compressed-eof", "compressed-ok" };
-#define PLAIN_COUNT (sizeof(plain) / sizeof(*plain))
-
-static struct recording load(const char *name)
-{
-	struct recording r;
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.mysql", name);
-	ck_assert_msg(recording_load(&r, path), "no %s", path);
-	return r;
-}
-
-static char *read_expected(const char *name)
-{
-	char path[256], *text = NULL;
-	size_t room = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), CAPTURES "%s.expected", name);
-	file = fopen(path, "r");
-	ck_assert_msg(file != NULL, "no %s", path);
-	ck_assert_int_gt(getdelim(&text, &room, '\0', file), 0);
-	fclose(file);
-	return text;
-}
-
-/* check's own messages are too short for whole conversations. */
-static void assert_same(const char *lines, const char *expected,
-			const char *what, size_t at)
-{
-	size_t i = 0;
-
-	if (!strcmp(lines, expected))
-		return;
-	while (lines[i] == expected[i])
-		i++;
-	ck_abort_msg("%s at %zu: %.300s\nexpected: %.300s", what, at,
-		     lines + i, expected + i);
-}
-
-static char *lines_of(const struct recording *r, size_t cut)
-{
-	struct drive d = { .recording = r, .parser = &mysql_parser,
-			   .cut = cut, .values = true };
-
-	return drive_lines(&d);
-}
-
-START_TEST(captures_give_what_is_expected)
-{
-	struct recording r = load(captures[_i]);
-	char *expected = read_expected(captures[_i]);
-	char *lines = lines_of(&r, 0);
-
-	assert_same(lines, expected, captures[_i], 0);
-	free(lines);
-	free(expected);
-	recording_free(&r);
-}
-END_TEST
-
-/* The same at every cut, in pieces of any size, in another order of sides. */
-START_TEST(cuts_change_nothing)
-{
-	static const size_t sizes[] = { 1, 2, 3, 4, 5, 7, 64 };
-	struct recording r = load(captures[_i]);
-	char *whole = lines_of(&r, 0), *lines;
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-		lines = lines_of(&r, sizes[i]);
-		assert_same(lines, whole, "pieces", sizes[i]);
-		free(lines);
-	}
-	for (int side = 0; side < SIDES; side++) {
-		for (size_t at = 1; at < r.length[side]; at++) {
-			struct drive d = { .recording = &r, .values = true,
-					   .parser = &mysql_parser };
-
-			d.cut_at[side] = at;
-			lines = drive_lines(&d);
-			assert_same(lines, whole, "cut", at);
-			free(lines);
-		}
-	}
-	free(whole);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(client_may_be_read_first)
-{
-	struct recording r = load(captures[_i]);
-	char *whole = lines_of(&r, 0), *lines;
-	struct drive d = { .recording = &r, .parser = &mysql_parser,
-			   .values = true, .client_first = true };
-
-	lines = drive_lines(&d);
-	assert_same(lines, whole, captures[_i], 0);
-	free(lines);
-	free(whole);
-	recording_free(&r);
-}
-END_TEST
-
-/* Cut off anywhere: what was complete before is as it was. */
-START_TEST(truncation_keeps_what_was_complete)
-{
-	struct recording r = load(captures[_i]);
-	struct drive d = { .recording = &r, .parser = &mysql_parser,
-			   .brief = true };
-	char *whole = drive_lines(&d);
-
-	for (int side = 0; side < SIDES; side++) {
-		for (size_t at = 0; at < r.length[side]; at++) {
-			struct drive cut = d;
-			char *lines, *line, *rest;
-
-			cut.gaps[0] = (struct drive_gap){
-				(enum side)side, at, r.length[side] - at };
-			cut.gap_count = 1;
-			lines = drive_lines(&cut);
-			for (rest = lines; (line = strsep(&rest, "\n"));) {
-				if (strstr(line, " incomplete "))
-					break;
-				ck_assert_msg(strstr(whole, line) != NULL,
-					      "side %d cut at %zu: %s", side,
-					      at, line);
-			}
-			free(lines);
-		}
-	}
-	free(whole);
-	recording_free(&r);
-}
-END_TEST
-
-/* The number of the turn (client's pieces, then the server's) of a byte. */
-static unsigned turn_of(const struct recording *r, enum side side, size_t at)
-{
-	enum side before = SIDE_SERVER;
-	unsigned turn = 0;
-
-	for (size_t i = 0; i < r->piece_count; i++) {
-		const struct drive_piece *p = &r->pieces[i];
-
-		turn += p->side == SIDE_CLIENT && before == SIDE_SERVER;
-		before = p->side;
-		if (p->side == side && at < p->at + p->length)
-			return turn;
-	}
-	return turn;
-}
-
-/* Removes ` namespace="..."`: a start in mid-connection can't know it. */
-static void drop_namespace(char *lines)
-{
-	static const char key[] = " namespace=\"";
-	char *at;
-
-	while ((at = strstr(lines, key))) {
-		char *end = strchr(at + sizeof(key) - 1, '"');
-
-		memmove(at, end + 1, strlen(end + 1) + 1);
-	}
-}
+#include "tests/unit/recorded.h"
 
 /*
- * Line n of `whole` is turn n + 1's.  All but those of turns first to last are
- * in `lines`, in order; `lines` has no complete line that `whole` has not.
+ * What one exchange leaves to the next is nothing in the first four, and two
+ * of these are compressed.
  */
-static void assert_others_right(const char *whole, const char *lines,
-				unsigned first, unsigned last, const char *what)
-{
-	char *copy = strdup(whole), *rest = copy, *line;
-	const char *from = lines;
-	unsigned turn = 0;
+static const char *const captures[] = {
+	"plain-eof", "plain-ok", "compressed-eof", "compressed-ok", "binlog",
+	"change-user", "cli", "cli-compressed", "ed25519", "load",
+	"pipelined-eof", "pipelined-ok", "prepared-cached", "prepared-eof",
+	"prepared-ok", "text-eof", "text-ok",
+};
 
-	while ((line = strsep(&rest, "\n")) && *line) {
-		const char *found;
+static const struct recorded recordings = {
+	.parser = &mysql_parser,
+	.folder = "tests/captures",
+	.ending = "mysql",
+	.names = captures,
+	.count = COUNT(captures),
+	.ordered = COUNT(captures),
+	.cut = COUNT(captures),
+	.truncated = COUNT(captures),
+	.torn = 4,
+	.gaps = { 1, 9, 200 },
+	.doubts = true,
+	.forgot = " namespace=\"",
+};
 
-		if (++turn >= first && turn <= last)
-			continue;
-		found = strstr(from, line);
-		ck_assert_msg(found != NULL,
-			      "%s: not found: %.200s\nin:\n%.600s", what, line,
-			      lines);
-		from = found + strlen(line);
-	}
-	free(copy);
-	copy = strdup(lines);
-	for (rest = copy; (line = strsep(&rest, "\n")) && *line;)
-		ck_assert_msg(strstr(line, " incomplete ") ||
-				      strstr(whole, line),
-			      "%s: invented: %s", what, line);
-	free(copy);
-}
-
-/* Gaps of several lengths at every byte: all other exchanges are right. */
-START_TEST(gap_spoils_its_own_exchange_alone)
-{
-	static const size_t sizes[] = { 1, 3, 9, 40, 200 };
-	struct recording r = load(plain[_i]);
-	struct drive base = { .recording = &r, .parser = &mysql_parser,
-			      .brief = true };
-	char *whole = drive_lines(&base), what[64];
-
-	drop_namespace(whole);
-	for (int side = 0; side < SIDES; side++) {
-		for (size_t at = 0; at < r.length[side]; at++) {
-			size_t n = sizes[at % 5];
-			struct drive d = base;
-			char *lines;
-
-			if (n > r.length[side] - at)
-				n = r.length[side] - at;
-			d.gaps[0].side = (enum side)side;
-			d.gaps[0].at = at;
-			d.gaps[0].length = n;
-			d.gap_count = 1;
-			lines = drive_lines(&d);
-			drop_namespace(lines);
-			snprintf(what, sizeof(what),
-				 "side %d gap at %zu of %zu", side, at, n);
-			assert_others_right(
-				whole, lines,
-				turn_of(&r, (enum side)side, at),
-				turn_of(&r, (enum side)side, at + n - 1), what);
-			free(lines);
-		}
-	}
-	free(whole);
-	recording_free(&r);
-}
-END_TEST
-
-/* What is lost is said: the exchange of the gap is there and incomplete. */
 START_TEST(gap_is_marked)
 {
-	struct recording r = load(plain[_i]);
-	struct drive base = { .recording = &r, .parser = &mysql_parser };
+	struct recording r = recorded_load(captures[_i]);
 
-	drive_run(&base);
-	for (size_t at = 12; at < r.length[SIDE_SERVER]; at++) {
-		struct drive d = base;
-
-		d.gaps[0] = (struct drive_gap){ SIDE_SERVER, at, 1 };
-		d.gap_count = 1;
-		drive_run(&d);
-		ck_assert_msg(d.exchanges == base.exchanges,
-			      "gap at %zu: %zu exchanges", at, d.exchanges);
-		if (turn_of(&r, SIDE_SERVER, at) > 0)
-			/* The check sum of a frame is no exchange's. */
-			ck_assert_msg(d.incomplete == 1 ||
-					      (_i > 1 && !d.incomplete),
-				      "gap at %zu: %zu incomplete", at,
-				      d.incomplete);
-	}
-	recording_free(&r);
-}
-END_TEST
-
-/* Started before each piece, and inside the server's. */
-START_TEST(start_in_mid_connection)
-{
-	struct recording r = load(plain[_i]);
-	struct drive base = { .recording = &r, .parser = &mysql_parser,
-			      .brief = true };
-	char *whole = drive_lines(&base);
-
-	drop_namespace(whole);
-	for (size_t i = 1; i < r.piece_count; i++) {
-		const struct drive_piece *p = &r.pieces[i];
-		unsigned turn = turn_of(&r, p->side, p->at);
-		size_t other = 0;
-
-		for (size_t j = 0; j < i; j++)
-			if (r.pieces[j].side != p->side)
-				other = r.pieces[j].at + r.pieces[j].length;
-		for (size_t into = 0; into < p->length && into < 40; into++) {
-			struct drive d = base;
-			char *lines, what[64];
-
-			d.skip[p->side] = p->at + into;
-			d.skip[!p->side] = other;
-			lines = drive_lines(&d);
-			drop_namespace(lines);
-			snprintf(what, sizeof(what), "start in piece %zu + %zu",
-				 i, into);
-			assert_others_right(
-				whole, lines, 0,
-				p->side == SIDE_CLIENT && !into ? turn - 1 :
-								  turn,
-				what);
-			free(lines);
-		}
-	}
-	free(whole);
+	law_marked(&mysql_parser, &r, _i < 2);
 	recording_free(&r);
 }
 END_TEST
@@ -796,7 +514,7 @@ static enum verdict probe(const void *in, size_t in_length, const void *out,
 
 START_TEST(probe_knows_both_roles)
 {
-	struct recording r = load(captures[_i]);
+	struct recording r = recorded_load(captures[_i]);
 	const uint8_t *client = r.bytes[SIDE_CLIENT];
 	const uint8_t *server = r.bytes[SIDE_SERVER];
 	size_t greeting = r.pieces[0].length, login = r.pieces[1].length;
@@ -908,24 +626,12 @@ END_TEST
 static Suite *suite(void)
 {
 	Suite *s = suite_create("mysql");
-	TCase *recorded = tcase_create("recorded");
 	TCase *written = tcase_create("written");
 	TCase *probes = tcase_create("probe");
 
-	tcase_set_timeout(recorded, 300);
-	tcase_add_loop_test(recorded, captures_give_what_is_expected, 0,
-			    CAPTURE_COUNT);
-	tcase_add_loop_test(recorded, cuts_change_nothing, 0, CAPTURE_COUNT);
-	tcase_add_loop_test(recorded, client_may_be_read_first, 0,
-			    CAPTURE_COUNT);
-	tcase_add_loop_test(recorded, truncation_keeps_what_was_complete, 0,
-			    CAPTURE_COUNT);
-	tcase_add_loop_test(recorded, gap_spoils_its_own_exchange_alone, 0,
-			    PLAIN_COUNT);
-	tcase_add_loop_test(recorded, gap_is_marked, 0, PLAIN_COUNT);
-	tcase_add_loop_test(recorded, start_in_mid_connection, 0, PLAIN_COUNT);
-	suite_add_tcase(s, recorded);
+	suite_add_tcase(s, recorded_tests(&recordings));
 	tcase_set_timeout(written, 60);
+	tcase_add_loop_test(written, gap_is_marked, 0, recordings.torn);
 	tcase_add_test(written, query_attributes_are_stepped_over);
 	tcase_add_test(written, error_nobody_asked_for);
 	tcase_add_test(written, progress_is_no_error);
@@ -942,7 +648,7 @@ static Suite *suite(void)
 	tcase_add_test(written, caching_sha2_password_full);
 	tcase_add_test(written, bulk_execution_with_unit_results);
 	suite_add_tcase(s, written);
-	tcase_add_loop_test(probes, probe_knows_both_roles, 0, CAPTURE_COUNT);
+	tcase_add_loop_test(probes, probe_knows_both_roles, 0, COUNT(captures));
 	tcase_add_test(probes, probe_in_mid_connection);
 	tcase_add_test(probes, probe_refuses_others);
 	tcase_add_test(probes, probe_refuses_noise);
@@ -953,11 +659,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -10,8 +10,9 @@
 
 #include "options.h"
 #include "parsers/http.h"
+#include "tests/unit/suite.h"
 
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX 24
 
 static struct options options;
 static char command[1024];
@@ -48,9 +49,10 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(options.flush_ms, 100);
 	ck_assert_uint_eq(options.ring_bytes, 8 << 20);
 	ck_assert_uint_eq(options.max_capture, 4 << 20);
-	ck_assert_uint_eq(options.max_connections, 10240);
+	ck_assert_uint_eq(options.max_connections, 24576);
 	ck_assert_int_eq(options.transport, TRANSPORT_AUTO);
 	ck_assert(options.accumulate && options.placement);
+	ck_assert(options.socket_tracepoints);
 	ck_assert_ptr_null(options.kernel_headers);
 	ck_assert(!options.doctor && !options.no_records);
 	ck_assert_ptr_null(options.read_file);
@@ -143,10 +145,12 @@ END_TEST
 START_TEST(test_switches)
 {
 	parse("-x -j -q -vv --both-ends --show-values --no-accumulate "
-	      "--no-placement --doctor --transport perf --min-ms .5 -d 1.25");
+	      "--no-placement --no-socket-tracepoints --doctor "
+	      "--transport perf --min-ms .5 -d 1.25");
 	ck_assert(options.errors_only && options.json && options.quiet);
 	ck_assert(options.both_ends && options.show_values && options.doctor);
 	ck_assert(!options.accumulate && !options.placement);
+	ck_assert(!options.socket_tracepoints);
 	ck_assert_uint_eq(options.verbose, 2);
 	ck_assert_int_eq(options.transport, TRANSPORT_PERF);
 	ck_assert(options.min_ms == 0.5);
@@ -300,11 +304,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite());
 }

@@ -20,6 +20,7 @@
 
 #include "probes/kernel.h"
 #include "probes/peek.h"
+#include "tests/unit/suite.h"
 
 #define PAYLOAD_BYTES  1024
 #define BUFFER_BYTES   2048
@@ -560,8 +561,6 @@ int main(void)
 	Suite *suite = suite_create("peek");
 	TCase *plain = tcase_create("plain"), *own = tcase_create("own maps");
 	struct kernel kernel;
-	SRunner *runner;
-	int failed;
 
 	kernel_raise_memlock();
 	kernel_probe(&kernel);
@@ -587,9 +586,5 @@ int main(void)
 	tcase_set_timeout(own, 60);
 	tcase_add_test(own, copies_have_a_bound);
 	suite_add_tcase(suite, own);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

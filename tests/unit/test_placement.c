@@ -10,6 +10,7 @@
 
 #include "probes/libraries.h"
 #include "probes/placement.h"
+#include "tests/unit/suite.h"
 
 #if defined(__x86_64__)
 
@@ -495,11 +496,5 @@ static Suite *placement_suite(void)
 
 int main(void)
 {
-	SRunner *runner = srunner_create(placement_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(placement_suite());
 }

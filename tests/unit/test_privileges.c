@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "probes/privileges.h"
+#include "tests/unit/suite.h"
 
 #define BIT(capability) (1ULL << (capability))
 
@@ -269,8 +270,6 @@ int main(void)
 {
 	Suite *suite = suite_create("privileges");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	if (geteuid() || prctl(PR_CAPBSET_READ, CAP_BPF, 0, 0, 0) != 1 ||
 	    prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) != 1) {
@@ -284,10 +283,5 @@ int main(void)
 	tcase_add_test(tcase, what_was_not_given_is_not_missed);
 	tcase_add_test(tcase, system_administration_stays_where_it_is_all);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_apart(suite);
 }

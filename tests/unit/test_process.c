@@ -14,6 +14,7 @@
 
 #include "streams/cgroups.h"
 #include "streams/process.h"
+#include "tests/unit/suite.h"
 
 #define DIGITS "0123456789abcdef0123456789abcdef" \
 	       "0123456789abcdef0123456789abcdef"
@@ -185,8 +186,6 @@ int main(void)
 {
 	Suite *suite = suite_create("process");
 	TCase *tcase = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, a_process_that_has_gone_is_as_the_kernel_told);
@@ -196,8 +195,5 @@ int main(void)
 	tcase_add_test(tcase, gone_and_alive);
 	tcase_add_test(tcase, a_control_group_by_its_id);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

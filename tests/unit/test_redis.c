@@ -5,88 +5,32 @@
  * Recordings: tests/captures/redis (see README there).
  */
 #define _GNU_SOURCE
-#include "tests/unit/laws.h"
+#include "tests/unit/recorded.h"
 
-#define CAPTURES "tests/captures/redis/"
-#define COUNT(array) (int)(sizeof(array) / sizeof(*(array)))
-
+/* What one exchange leaves to the next is nothing, or its database, in five. */
 static const char *const captures[] = {
-	"blocking", "large", "monitor", "pipeline", "plain", "pubsub",
-	"replica", "resp3", "secrets", "silent", "transaction",
+	"blocking", "large", "pipeline", "plain", "secrets", "monitor",
+	"pubsub", "replica", "resp3", "silent", "transaction",
 };
 
-/* What one exchange leaves to the next is nothing, or its database. */
-static const char *const stateless[] = {
-	"blocking", "large", "pipeline", "plain", "secrets",
+static const struct recorded recordings = {
+	.parser = &redis_parser,
+	.folder = "tests/captures/redis",
+	.ending = "redis",
+	.names = captures,
+	.count = COUNT(captures),
+	.ordered = COUNT(captures),
+	.cut = COUNT(captures),
+	.truncated = 5,
+	.torn = 5,
+	.gaps = { 1, 2, 9, 30 },
+	.forgot = " namespace=\"",
 };
-
-static struct recording load(const char *name)
-{
-	struct recording r;
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.redis", name);
-	ck_assert_msg(recording_load(&r, path), "no %s", path);
-	return r;
-}
-
-START_TEST(captures_give_what_is_expected)
-{
-	struct recording r = load(captures[_i]);
-	char path[256];
-
-	snprintf(path, sizeof(path), CAPTURES "%s.expected", captures[_i]);
-	law_expected(&redis_parser, &r, path);
-	law_client_first(&redis_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(cuts_change_nothing)
-{
-	struct recording r = load(captures[_i]);
-
-	law_cuts(&redis_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(truncation_keeps_what_was_complete)
-{
-	struct recording r = load(stateless[_i]);
-
-	law_truncation(&redis_parser, &r);
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(gaps_touch_only_their_turn)
-{
-	static const size_t lengths[] = { 1, 2, 9, 30 };
-	struct recording r = load(stateless[_i]);
-
-	for (int i = 0; i < COUNT(lengths); i++)
-		law_gaps(&redis_parser, &r, lengths[i], " namespace=\"");
-	recording_free(&r);
-}
-END_TEST
-
-START_TEST(a_late_start_finds_the_next_turn)
-{
-	struct recording r = load(stateless[_i]);
-
-	law_late_start(&redis_parser, &r, " namespace=\"");
-	recording_free(&r);
-}
-END_TEST
 
 /* No password of any recording is in what a parser says. */
 START_TEST(secrets_stay_inside)
 {
-	struct recording r = load("secrets");
-	struct drive d = { .recording = &r, .parser = &redis_parser,
-			   .values = true };
-	char *lines = drive_lines(&d);
+	char *lines = recorded_lines("secrets");
 
 	for (int i = 2; i <= 4; i++) {
 		char secret[16];
@@ -98,7 +42,6 @@ START_TEST(secrets_stay_inside)
 	/* What the server answers of passwords: a SHA-256 of one. */
 	ck_assert_ptr_null(strstr(lines, "passwords"));
 	free(lines);
-	recording_free(&r);
 }
 END_TEST
 
@@ -286,27 +229,14 @@ int main(void)
 {
 	Suite *suite = suite_create("redis");
 	TCase *tc = tcase_create("redis");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, captures_give_what_is_expected, 0,
-			    COUNT(captures));
-	tcase_add_loop_test(tc, cuts_change_nothing, 0, COUNT(captures));
-	tcase_add_loop_test(tc, truncation_keeps_what_was_complete, 0,
-			    COUNT(stateless));
-	tcase_add_loop_test(tc, gaps_touch_only_their_turn, 0,
-			    COUNT(stateless));
-	tcase_add_loop_test(tc, a_late_start_finds_the_next_turn, 0,
-			    COUNT(stateless));
 	tcase_add_loop_test(tc, written_conversations, 0, COUNT(cases));
 	tcase_add_test(tc, secrets_stay_inside);
 	tcase_add_test(tc, a_gap_inside_a_value_costs_nothing_else);
 	tcase_add_test(tc, unanswered_commands_are_bounded);
 	tcase_add_test(tc, detection_is_by_content);
+	suite_add_tcase(suite, recorded_tests(&recordings));
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "parsers/sql.h"
+#include "tests/unit/suite.h"
 
 /* text, masked */
 static const char *const masks[][2] = {
@@ -280,14 +281,10 @@ START_TEST(room_is_enough)
 }
 END_TEST
 
-#define COUNT(table) ((int)(sizeof(table) / sizeof(*(table))))
-
 int main(void)
 {
 	Suite *s = suite_create("sql");
 	TCase *c = tcase_create("sql");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, masks_literals, 0, COUNT(masks));
@@ -299,8 +296,5 @@ int main(void)
 	tcase_add_test(c, parentheses_of_any_depth);
 	tcase_add_test(c, room_is_enough);
 	suite_add_tcase(s, c);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

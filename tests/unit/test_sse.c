@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "parsers/sse.h"
+#include "tests/unit/suite.h"
 
 struct listener {
 	FILE *out;
@@ -163,8 +164,6 @@ int main(void)
 {
 	Suite *all = suite_create("sse");
 	TCase *cases = tcase_create("sse");
-	SRunner *runner = srunner_create(all);
-	int failed;
 
 	tcase_add_loop_test(cases, streams_give_what_is_expected, 0,
 			    sizeof(streams) / sizeof(*streams));
@@ -172,8 +171,5 @@ int main(void)
 	tcase_add_test(cases, marks_are_recognised);
 	tcase_add_test(cases, nobody_has_to_listen);
 	suite_add_tcase(all, cases);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(all);
 }

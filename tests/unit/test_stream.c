@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "streams/stream.h"
+#include "tests/unit/suite.h"
 
 static struct account account;
 static struct stream_pool pool;
@@ -528,8 +529,6 @@ int main(void)
 {
 	Suite *suite = suite_create("stream");
 	TCase *tcase = tcase_create("stream");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
@@ -550,8 +549,5 @@ int main(void)
 	tcase_add_test(tcase, random_schedules);
 	tcase_add_test(tcase, random_schedules_within_bounds);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

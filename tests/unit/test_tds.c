@@ -263,10 +263,10 @@ START_TEST(laws_hold)
 	struct recording r = conversation();
 
 	law_cuts(&tds_parser, &r);
-	law_truncation(&tds_parser, &r);
+	law_truncation(&tds_parser, &r, " namespace=\"");
 	for (size_t i = 0; i < 4; i++)
-		law_gaps(&tds_parser, &r, gaps[i], " namespace=\"");
-	law_late_start(&tds_parser, &r, " namespace=\"");
+		law_gaps(&tds_parser, &r, gaps[i], " namespace=\"", false);
+	law_late_start(&tds_parser, &r, " namespace=\"", false);
 	pen_noise(&tds_parser, &r, 2000);
 	recording_free(&r);
 }
@@ -539,8 +539,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tds");
 	TCase *tcase = tcase_create("tds");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, conversation_is_told);
@@ -553,9 +551,5 @@ int main(void)
 	tcase_add_test(tcase, attention_cancels);
 	tcase_add_test(tcase, beginnings_are_recognised);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

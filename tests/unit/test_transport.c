@@ -21,6 +21,7 @@
 
 #include "probes/kernel.h"
 #include "probes/transport.h"
+#include "tests/unit/suite.h"
 
 #define RECORD_BYTES 64
 #define BUFFER_BYTES (64U << 10) /* of the ring, or of one CPU's buffer */
@@ -326,8 +327,6 @@ int main(void)
 	TCase *ring = tcase_create("ring"), *perf = tcase_create("perf");
 	TCase *none = tcase_create("none");
 	struct kernel kernel;
-	SRunner *runner;
-	int failed;
 
 	kernel_raise_memlock();
 	kernel_probe(&kernel);
@@ -348,10 +347,5 @@ int main(void)
 	suite_add_tcase(suite, perf);
 	tcase_add_loop_test(none, a_map_of_another_type_is_refused, 0, 2);
 	suite_add_tcase(suite, none);
-	runner = srunner_create(suite);
-	srunner_set_fork_status(runner, CK_FORK);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run_apart(suite);
 }

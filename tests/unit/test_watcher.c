@@ -18,6 +18,7 @@
 
 #include "probes/kernel.h"
 #include "probes/watcher.h"
+#include "tests/unit/suite.h"
 
 #define MS	      1000000ULL
 #define PROCESSES_MAX 512
@@ -191,8 +192,6 @@ int main(void)
 	Suite *suite = suite_create("watcher");
 	TCase *tcase = tcase_create("all");
 	struct kernel kernel;
-	SRunner *runner;
-	int failed;
 
 	kernel_raise_memlock();
 	kernel_probe(&kernel);
@@ -207,9 +206,5 @@ int main(void)
 	tcase_add_test(tcase, too_many_are_refused);
 	tcase_add_test(tcase, too_many_files_of_one_process);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -3,10 +3,10 @@
  * sendfile_call.c - a program with functions of OpenSSL's names in it, whose
  * SSL_sendfile sends a file by the kernel, as OpenSSL's does with kTLS.
  *
- *   sendfile_call FILE
+ *   sendfile_call FILE GO
  *
- * After a second, in which a tracer finds it: SSL_write of 5 bytes,
- * SSL_sendfile of FILE, SSL_write of 5 bytes.
+ * When there is a file GO, before which a tracer finds it: SSL_write of 5
+ * bytes, SSL_sendfile of FILE, SSL_write of 5 bytes.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -43,13 +43,14 @@ FUNCTION ssize_t SSL_sendfile(void *ssl, int fd, off_t offset, size_t size,
 
 int main(int argc, char **argv)
 {
-	int fd = open(argv[argc - 1], O_RDONLY), ssl, room = 1 << 22;
+	int fd = open(argv[argc - 2], O_RDONLY), ssl, room = 1 << 22;
 	struct stat status;
 
 	fstat(fd, &status);
 	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	sleep(1);
+	while (access(argv[argc - 1], F_OK))
+		usleep(10000);
 	SSL_write(&ssl, "begin", 5);
 	if (SSL_sendfile(&ssl, fd, 0, status.st_size, large[1]) !=
 	    status.st_size)
