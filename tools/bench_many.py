@@ -20,7 +20,7 @@ SETTLE_SECONDS = 1  # after the start, before the idle is measured
 # ---- connections ----
 
 def connection_rows(options):
-    """Each end counts as one: so for both, more than the default keeps."""
+    """Each end counts as one: both ends are twice as many."""
     ends = 2 * (options.hold + options.rate)
     room = 1 << (ends - 1).bit_length()
     return {"both ends": [], "the server's": ["-c", SERVER_COMM],
