@@ -149,6 +149,7 @@ static bool put_target(struct buffer *buffer, struct span target, size_t bound,
 	size_t path = host ? authority_end(target, host) : 0;
 	size_t fragment = find(target, path, '#');
 	size_t query = find(target, path, '?');
+	struct span rest = part(target, fragment, target.length);
 
 	if (query > fragment)
 		query = fragment;
@@ -163,8 +164,7 @@ static bool put_target(struct buffer *buffer, struct span target, size_t bound,
 	if (fragment < target.length && hide == HIDE_VALUES)
 		put(&writer, "#?", 2);
 	else
-		put(&writer, target.bytes + fragment,
-		    target.length - fragment);
+		put(&writer, rest.bytes, rest.length);
 	return !writer.cut;
 }
 

@@ -350,7 +350,7 @@ static struct step server_header(struct pgsql *pg, const struct window *window)
 	struct flow *flow = &pg->flows[SIDE_SERVER];
 	uint8_t type = window->bytes[0];
 	struct step step = { PARSE_TOOK, 0 };
-	bool found = true;
+	bool found = true, forced = pg->forced[SIDE_SERVER];
 
 	if (!pg->group.started && awaits_byte(pg, window)) {
 		pg->group.started = true;
@@ -363,11 +363,11 @@ static struct step server_header(struct pgsql *pg, const struct window *window)
 	if (!pg->group.started)
 		found = find_request(pg, window, &step);
 	else if (!pg->request_count && pg->group_open &&
-		 !is_asynchronous(type) && !pg->forced[SIDE_SERVER])
+		 !is_asynchronous(type) && !forced)
 		return step_of(PARSE_WAIT, 0);
 	if (!found && step.outcome != PARSE_TOOK)
 		return step;
-	if (!pg->group.started && pg->doubt && !pg->forced[SIDE_SERVER] &&
+	if (!pg->group.started && pg->doubt && !forced &&
 	    pgsql_align_is_asking(pg, window_first_ns(window, 0)))
 		return step_of(PARSE_WAIT, 0);
 	/* A notification needs no request, nor does the last word. */

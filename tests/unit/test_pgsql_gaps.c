@@ -513,6 +513,32 @@ START_TEST(request_is_half_read)
 }
 END_TEST
 
+/*
+ * Half of a request has come, and no more does, when the server says what
+ * nobody asked for.  Both sides wait for each other, and not for ever.
+ */
+START_TEST(answer_comes_to_half_a_request)
+{
+	struct talk t = { .loses = false };
+
+	logs_in(&t);
+	SAYS(&t, 'R', "\0\0\0\0");
+	SAYS(&t, 'Z', "I");
+	ASKS(&t, 'Q', "DO 1\0");
+	t.loses = true;
+	done(&t, "DELETE 21");
+	t.loses = false;
+	ASKS(&t, 'Q', "DO 2\0");
+	ADD(&t, SIDE_CLIENT, "Q\0\0\0\x40" "DELETE ");
+	done(&t, "DELETE 22");
+	done(&t, "DELETE 23");
+	done(&t, "DELETE 24");
+	run(&t);
+	ASSERT_TOLD(&t, "DELETE 22", false);
+	end(&t);
+}
+END_TEST
+
 /* The first answers of a group are lost: the others are not the first's. */
 START_TEST(first_answers_are_lost)
 {
@@ -575,6 +601,7 @@ static void add_pairs(TCase *tcase)
 	tcase_add_test(tcase, unnamed_is_forgotten);
 	tcase_add_test(tcase, first_answers_are_lost);
 	tcase_add_test(tcase, request_is_half_read);
+	tcase_add_test(tcase, answer_comes_to_half_a_request);
 }
 
 int main(void)
