@@ -261,7 +261,8 @@ static __always_inline void note(void *ctx, struct counters *count,
 }
 
 /*
- * append - a fragment that fits: fill, flush at MAX_FLUSH_SIZE, keep the rest
+ * append - a fragment that fits: fill, flush at MAX_FLUSH_SIZE, or what is
+ * first, keep the rest
  */
 static __always_inline void append(void *ctx, struct counters *count,
 				   struct connection_value *value,
@@ -278,7 +279,8 @@ static __always_inline void append(void *ctx, struct counters *count,
 	if (take(value, part, f->from))
 		goto unreadable;
 	header->last_ns = f->last_ns;
-	if (header->length < MAX_FLUSH_SIZE)
+	/* A stream's first bytes tell whether anybody wants it: at once. */
+	if (header->length < MAX_FLUSH_SIZE && header->offset)
 		return;
 	flush(ctx, count, value);
 	f->length -= part;

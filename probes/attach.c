@@ -4,6 +4,7 @@
  */
 #include "probes/attach.h"
 
+#include <bcc/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -40,6 +41,7 @@ struct attach {
 	struct library_cache *cache;
 	bool spare_filtered; /* uretprobes can kill who filters its calls */
 	bool told_stripped;
+	bool calls_always; /* the ends of system calls are always watched */
 	unsigned functions, libraries;
 };
 
@@ -72,58 +74,124 @@ void attach_free(struct attach *attach)
 	free(attach);
 }
 
-/* At system calls and, where the text was compiled for them, at sockets. */
-static int attach_raw(struct attach *attach, const char **event)
+/* Where a BPF function goes; category NULL: a raw tracepoint. */
+struct tracepoint {
+	const char *function, *category, *event;
+	bool optional; /* newer than 4.18 */
+};
+
+/* Always; what the text was not compiled with is passed over. */
+static const struct tracepoint at_start[] = {
+	{"on_exec", "sched", "sched_process_exec", false},
+	{"on_mmap", "syscalls", "sys_enter_mmap", false},
+	{"on_unmapped_area", NULL, "vm_unmapped_area", false},
+	{"on_io_uring", NULL, "io_uring_create", false},
+	{"on_socket", NULL, "sock_send_length", false},
+	{"on_socket", NULL, "sock_recv_length", false},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct tracepoint at_call_ends[] = {
+	{"on_system_call", NULL, "sys_exit", false},
+	{NULL, NULL, NULL, false},
+};
+
+static const struct tracepoint at_closing[] = {
+	{"on_close", "syscalls", "sys_enter_close", false},
+	{"on_replace", "syscalls", "sys_enter_dup2", false},
+	{"on_replace", "syscalls", "sys_enter_dup3", false},
+	{"on_close_range", "syscalls", "sys_enter_close_range", true},
+	{NULL, NULL, NULL, false},
+};
+
+static int attach_events(struct attach *attach, const struct tracepoint *event,
+			 char *why, size_t why_size)
 {
-	static const char *const sockets[] = {"sock_send_length",
-					      "sock_recv_length"};
-	size_t i, count;
-	int error;
+	size_t count;
+	int error = 0;
 
-	*event = "sys_exit";
-	error = program_attach_raw(attach->program, "on_system_call", *event);
-	if (!program_bytecode(attach->program, "on_socket", &count))
-		return error;
-	for (i = 0; !error && i < sizeof(sockets) / sizeof(sockets[0]); i++) {
-		*event = sockets[i];
-		error = program_attach_raw(attach->program, "on_socket",
-					   *event);
-	}
-	return error;
-}
-
-int attach_tracepoints(struct attach *attach, char *why, size_t why_size)
-{
-	static const struct {
-		const char *function, *category, *event;
-		bool optional; /* newer than 4.18 */
-	} events[] = {
-		{"on_mmap", "syscalls", "sys_enter_mmap", false},
-		{"on_close", "syscalls", "sys_enter_close", false},
-		{"on_replace", "syscalls", "sys_enter_dup2", false},
-		{"on_replace", "syscalls", "sys_enter_dup3", false},
-		{"on_close_range", "syscalls", "sys_enter_close_range", true},
-		{"on_exec", "sched", "sched_process_exec", false},
-	};
-	const char *category = "raw", *event;
-	int error = attach_raw(attach, &event);
-	size_t i;
-
-	for (i = 0; !error && i < sizeof(events) / sizeof(events[0]); i++) {
-		category = events[i].category;
-		event = events[i].event;
-		error = program_attach_tracepoint(attach->program,
-						  events[i].function, category,
-						  event);
-		if (error == -ENOENT && events[i].optional)
-			error = 0;
+	for (; event->function; event++) {
+		if (!program_bytecode(attach->program, event->function, &count))
+			continue;
+		error = event->category
+				? program_attach_tracepoint(
+					  attach->program, event->function,
+					  event->category, event->event)
+				: program_attach_raw(attach->program,
+						     event->function,
+						     event->event);
+		if (error && !(error == -ENOENT && event->optional))
+			break;
+		error = 0;
 	}
 	if (error)
 		snprintf(why, why_size,
 			 "attach tracepoint %s:%s: %s (see datasnoop "
 			 "--doctor)",
-			 category, event, strerror(-error));
+			 event->category ? event->category : "raw",
+			 event->event, strerror(-error));
 	return error;
+}
+
+bool attach_is_on_demand(const struct attach *attach)
+{
+	size_t count;
+
+	return program_bytecode(attach->program, "on_unmapped_area", &count);
+}
+
+/* on_socket is told whether on_system_call tells of a call's end. */
+static void tell_call_ends(struct attach *attach, uint32_t watched)
+{
+	int map = program_map(attach->program, "call_ends");
+	uint32_t zero = 0;
+
+	if (map >= 0)
+		bpf_update_elem(map, &zero, &watched, 0);
+}
+
+static int attach_calls(struct attach *attach, char *why, size_t why_size)
+{
+	int error = attach_events(attach, at_call_ends, why, why_size);
+
+	if (!error)
+		tell_call_ends(attach, 1);
+	return error;
+}
+
+int attach_watch(struct attach *attach, char *why, size_t why_size)
+{
+	int error = 0;
+
+	if (!attach->calls_always)
+		error = attach_calls(attach, why, why_size);
+	return error ? error : attach_events(attach, at_closing, why, why_size);
+}
+
+int attach_tracepoints(struct attach *attach, char *why, size_t why_size)
+{
+	int error = attach_events(attach, at_start, why, why_size);
+
+	/* What goes through pipes nobody else tells of. */
+	if (!error && program_map(attach->program, "stdio_users") >= 0) {
+		attach->calls_always = true;
+		error = attach_calls(attach, why, why_size);
+	}
+	return error ? error : attach_watch(attach, why, why_size);
+}
+
+void attach_rest(struct attach *attach)
+{
+	static const char *const closing[] = {"on_close", "on_replace",
+					      "on_close_range", NULL};
+	static const char *const all[] = {"on_system_call", "on_close",
+					  "on_replace", "on_close_range",
+					  NULL};
+
+	if (!attach->calls_always)
+		tell_call_ends(attach, 0);
+	program_detach_functions(attach->program,
+				 attach->calls_always ? closing : all);
 }
 
 static bool is_remembered(const struct attach *attach,

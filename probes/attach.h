@@ -6,6 +6,7 @@
 #ifndef DATASNOOP_PROBES_ATTACH_H
 #define DATASNOOP_PROBES_ATTACH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -21,8 +22,19 @@ struct attach *attach_new(struct program *program,
 			  const struct capture_events *events);
 void attach_free(struct attach *attach);
 
-/* The tracepoints.  0 or -errno with one line in `why`. */
+/*
+ * attach_tracepoints - all of them, attach_watch()'s too
+ *
+ * 0 or -errno with one line in `why`.
+ */
 int attach_tracepoints(struct attach *attach, char *why, size_t why_size);
+
+/* May attach_rest() be called, while no plain connection is of interest? */
+bool attach_is_on_demand(const struct attach *attach);
+
+/* The tracepoints of system calls, on and off.  0 or -errno and `why`. */
+int attach_watch(struct attach *attach, char *why, size_t why_size);
+void attach_rest(struct attach *attach);
 
 /*
  * The TLS libraries that a process has mapped, or all processes have: each

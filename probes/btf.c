@@ -202,22 +202,66 @@ out:
 	return error;
 }
 
-int btf_write_types(const char *path, const char *const *names, FILE *out)
+/* The types in a file; NULL and errno.  The caller frees them. */
+static struct btf *parse(const char *path)
 {
 	libbpf_print_fn_t print;
 	struct btf *btf;
 	int error;
 
 	if (access(path, R_OK))
-		return -errno;
+		return NULL;
 	/* libbpf would explain itself on standard error. */
 	print = libbpf_set_print(NULL);
 	btf = btf__parse(path, NULL);
 	error = libbpf_get_error(btf);
-	if (!error) {
-		error = write_parsed(btf, names, out);
-		btf__free(btf);
-	}
 	libbpf_set_print(print);
+	if (!error)
+		return btf;
+	errno = -error;
+	return NULL;
+}
+
+int btf_write_types(const char *path, const char *const *names, FILE *out)
+{
+	struct btf *btf = parse(path);
+	int error;
+
+	if (!btf)
+		return -errno;
+	error = write_parsed(btf, names, out);
+	btf__free(btf);
 	return error;
+}
+
+/* 1: it has that member; 0: not; -ENOENT: no such struct. */
+static int find_member(const struct btf *btf, const char *name,
+		       const char *member)
+{
+	int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
+	const struct btf_type *type;
+	const struct btf_member *members;
+	unsigned i;
+
+	if (id < 0)
+		return -ENOENT;
+	type = btf__type_by_id(btf, id);
+	members = btf_members(type);
+	for (i = 0; i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(btf, members[i].name_off),
+			    member))
+			return 1;
+	return 0;
+}
+
+int btf_has_member(const char *path, const char *name, const char *member)
+{
+	struct btf *btf = parse(path);
+	int found;
+
+	if (!btf)
+		return -errno;
+	found = find_member(btf, name, member);
+	btf__free(btf);
+	return found;
 }

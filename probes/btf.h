@@ -22,4 +22,11 @@
  */
 int btf_write_types(const char *path, const char *const *names, FILE *out);
 
+/*
+ * btf_has_member - does struct `name` have a member of that name?
+ *
+ * 1 or 0; -ENOENT when there is no such file or struct; other -errno.
+ */
+int btf_has_member(const char *path, const char *name, const char *member);
+
 #endif

@@ -83,6 +83,8 @@ static int compile_from(struct attempt *attempt, enum headers_source source,
 		.old_reads = !attempt->kernel->probe_read_user,
 		.socket_tracepoints = attempt->kernel->socket_tracepoints &&
 				      options->socket_tracepoints,
+		.on_demand = attempt->kernel->on_demand &&
+			     options->socket_tracepoints,
 	};
 	size_t used = strlen(tried);
 	struct headers headers;

@@ -17,6 +17,7 @@
 
 #include "probes/attach.h"
 #include "probes/build.h"
+#include "probes/demand.h"
 #include "probes/kernel.h"
 #include "probes/leftovers.h"
 #include "probes/peek.h"
@@ -26,6 +27,7 @@
 
 #define IO_URING_TOLD_MAX 256 /* processes warned of, at most */
 #define REAP_NS 1000000000ULL /* between looks for processes that have gone */
+#define REST_NS 1000000000ULL /* without demand, until it is watched no more */
 
 struct capture {
 	const struct options *options;
@@ -36,9 +38,14 @@ struct capture {
 	struct peek *peek;
 	struct watcher *watcher;
 	struct attach *attach;
+	struct demand *demand; /* NULL: all is always watched */
+	bool watching;	       /* system calls */
+	uint64_t demanded_ns;  /* when last */
+	uint64_t watched_ns;   /* since when; 0: what was before is seen to */
 	bool ring;
 	bool rescan; /* notes of new libraries were lost */
 	bool repeek; /* notes of waiting bytes were lost */
+	uint64_t passed_ns; /* begin of the pass before: all of then is taken */
 	uint64_t reaped_ns;
 	pid_t io_uring[IO_URING_TOLD_MAX]; /* processes that were warned of */
 	unsigned io_uring_count;
@@ -126,6 +133,8 @@ static void on_record(void *context, const void *record, size_t size)
 		return;
 	}
 	if (header.kind != BATCH_LIBRARY) {
+		if (capture->demand)
+			demand_record(capture->demand, record, size);
 		capture->events.record(capture->events.context, record, size);
 		return;
 	}
@@ -242,8 +251,12 @@ int capture_open(struct capture **opened, const struct options *options,
 		capture_free(capture);
 		return error;
 	}
+	if (attach_is_on_demand(capture->attach)) {
+		capture->demand = demand_new();
+		capture->watching = true;
+	}
 	attach_host(capture->attach);
-	capture->reaped_ns = now();
+	capture->reaped_ns = capture->demanded_ns = now();
 	*opened = capture;
 	return 0;
 }
@@ -282,12 +295,60 @@ static void look_around(struct capture *capture, uint64_t time)
 		attach_host(capture->attach);
 	if (capture->repeek)
 		peek_schedule_all(capture->peek, time);
-	peek_reap(capture->peek,
-		  counters.left != capture->seen.left,
-		  on_record, capture);
+	peek_reap(capture->peek, counters.left != capture->seen.left,
+		  capture->passed_ns, on_record, capture);
 	capture->rescan = capture->repeek = false;
 	capture->seen = counters;
 	capture->reaped_ns = time;
+}
+
+static void watch(struct capture *capture)
+{
+	char why[256];
+
+	capture->watching = true;
+	if (attach_watch(capture->attach, why, sizeof(why)))
+		capture->events.warn(capture->events.context, why);
+	capture->watched_ns = now();
+}
+
+/* What was closed and duplicated before that was watched. */
+static void catch_up(struct capture *capture)
+{
+	if (!capture->watched_ns || capture->passed_ns < capture->watched_ns)
+		return;
+	peek_sockets(capture->peek, program_map(capture->program, "duplicates"),
+		     capture->watched_ns, on_record, capture);
+	capture->watched_ns = 0;
+}
+
+/* What nobody cares for ends here, if no call of its own has ended it. */
+static void end_ignored(struct capture *capture, uint64_t time)
+{
+	struct accumulator_key key;
+	uint64_t connection, done = IGNORED_DONE;
+
+	while (demand_take_ignored(capture->demand, time, &key, &connection)) {
+		bpf_update_elem(program_map(capture->program, "ignored"), &key,
+				&done, 0);
+		peek_end(capture->peek, &key, connection, on_record, capture);
+	}
+}
+
+/* System calls are watched while a plain connection is of interest. */
+static void follow_demand(struct capture *capture, uint64_t time)
+{
+	end_ignored(capture, time);
+	catch_up(capture);
+	if (demand_is_there(capture->demand, time)) {
+		capture->demanded_ns = time;
+		if (!capture->watching)
+			watch(capture);
+	} else if (capture->watching &&
+		   time - capture->demanded_ns > REST_NS) {
+		capture->watching = false;
+		attach_rest(capture->attach);
+	}
 }
 
 int capture_pass(struct capture *capture)
@@ -299,8 +360,11 @@ int capture_pass(struct capture *capture)
 	error = transport_drain(capture->transport);
 	peek_deliver(capture->peek, on_record, capture);
 	watcher_run(capture->watcher, time, look_at, capture);
+	if (capture->demand)
+		follow_demand(capture, time);
 	if (time - capture->reaped_ns > REAP_NS)
 		look_around(capture, time);
+	capture->passed_ns = time;
 	return error;
 }
 
@@ -311,6 +375,8 @@ void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid,
 
 	bpf_update_elem(program_map(capture->program, "ignored"),
 			(void *)&key, &connection, 0);
+	if (capture->demand)
+		demand_ignored(capture->demand, connection, now());
 }
 
 void capture_ignore_cgroup(struct capture *capture, uint64_t id)
@@ -349,6 +415,7 @@ void capture_free(struct capture *capture)
 	if (!capture)
 		return;
 	attach_free(capture->attach);
+	demand_free(capture->demand);
 	watcher_free(capture->watcher);
 	peek_free(capture->peek);
 	transport_close(capture->transport);

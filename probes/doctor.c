@@ -103,6 +103,9 @@ static void print_kernel(FILE *out, const struct kernel *kernel)
 		  kernel->socket_tracepoints
 			  ? "yes"
 			  : "no: each system call is looked at");
+	print_row(out, "system calls watched",
+		  kernel->on_demand ? "while a connection is of interest"
+				    : "always");
 	print_row(out, "BPF statistics",
 		  kernel->stats ? "on: they cost some time" : "off");
 }

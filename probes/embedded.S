@@ -18,10 +18,12 @@ embedded:
 	part probes/accumulator.bpf.h
 	part probes/connection.bpf.h
 	part probes/fragment.bpf.h
+	part probes/muted.bpf.h
 	part probes/tls.bpf.c
 	part probes/tls_libraries.bpf.c
 	part probes/golang.bpf.c
 	part probes/system_calls.bpf.h
+	part probes/mapped.bpf.c
 	part probes/stdio.bpf.h
 	part probes/vectors.bpf.c
 	part probes/descriptors.bpf.c

@@ -194,18 +194,18 @@ static __always_inline void deliver(void *ctx, enum context context,
 	hand_over(ctx, context, count, value, key, f, owner);
 }
 
-/* gap_kernel - bytes that went by the process: an exact gap */
-static __always_inline void gap_kernel(void *ctx, struct counters *count,
-				       struct connection_value *value,
-				       struct fragment *f)
+/* gap_whole - bytes of which none can be read: an exact gap */
+static __always_inline void gap_whole(void *ctx, struct counters *count,
+				      struct connection_value *value,
+				      struct fragment *f, u32 cause)
 {
 	struct batch *header;
 
 	tally(&count->fragments, 1);
 	tally(&count->bytes_seen, f->length);
 	if (!value) {
-		tally(&count->lost[LOSS_ZERO_COPY], f->length);
-		tally(&count->hidden[LOSS_ZERO_COPY], f->length);
+		tally(&count->lost[cause], f->length);
+		tally(&count->hidden[cause], f->length);
 		return;
 	}
 	header = &value->head.header;
@@ -215,10 +215,9 @@ static __always_inline void gap_kernel(void *ctx, struct counters *count,
 			flush(ctx, count, value);
 		snapshot(&value->head, f->direction, f->tid, f->first_ns);
 		header->last_ns = f->last_ns;
-		lose(ctx, count, value, f->direction, f->length,
-		     LOSS_ZERO_COPY);
+		lose(ctx, count, value, f->direction, f->length, cause);
 	} else {
-		lose_unsaid(count, value, f, LOSS_ZERO_COPY);
+		lose_unsaid(count, value, f, cause);
 	}
 	let_go(value);
 	tally(&value->head.version, 1);

@@ -32,7 +32,7 @@
 static const char *const btf_names[] = {
 	"pt_regs", "task_struct",  "signal_struct", "cred",
 	"nsproxy", "files_struct", "fdtable",	    "file",
-	"inode",   "super_block",  "socket",	    "sock_common",
+	"inode",   "super_block",  "socket_alloc",  "sock_common",
 	"sock",	   "inet_sock",	   "unix_sock",	    "unix_address",
 	"pid",	   "mm_struct",	   "dentry",	    "css_set",
 	"cgroup",  "kernfs_node",  NULL,

@@ -22,6 +22,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "probes/btf.h"
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
+
 /*
  * Part of the system call's ABI, and newer than the headers of some systems
  * that this is built on.
@@ -140,6 +144,15 @@ static void probe_lockdown(struct kernel *kernel)
 			 (int)strcspn(from + 1, "]"), from + 1);
 }
 
+static bool has_event(const struct kernel *kernel, const char *event)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/events/%s", kernel->tracefs_path,
+		 event);
+	return !access(path, F_OK);
+}
+
 /* The two places where libbcc looks, in its order. */
 static void probe_tracefs(struct kernel *kernel)
 {
@@ -155,14 +168,24 @@ static void probe_tracefs(struct kernel *kernel)
 		kernel->tracefs = true;
 		snprintf(kernel->tracefs_path, sizeof(kernel->tracefs_path),
 			 "%s", paths[i]);
-		snprintf(path, sizeof(path),
-			 "%s/events/syscalls/sys_enter_read", paths[i]);
-		kernel->syscall_tracepoints = !access(path, F_OK);
-		snprintf(path, sizeof(path), "%s/events/sock/sock_send_length",
-			 paths[i]);
+		kernel->syscall_tracepoints =
+			has_event(kernel, "syscalls/sys_enter_read");
 		kernel->socket_tracepoints =
-			!access(path, F_OK) && can_find_registers();
+			has_event(kernel, "sock/sock_send_length") &&
+			can_find_registers();
 	}
+}
+
+/*
+ * sendfile goes through sock_sendmsg(), which tells of it, since sockets have
+ * no way of their own for it (proto_ops.sendpage, until 6.5).
+ */
+static void probe_on_demand(struct kernel *kernel)
+{
+	kernel->on_demand = kernel->socket_tracepoints &&
+			    has_event(kernel, "mmap/vm_unmapped_area") &&
+			    has_event(kernel, "io_uring/io_uring_create") &&
+			    !btf_has_member(BTF_PATH, "proto_ops", "sendpage");
 }
 
 static void probe_capabilities(struct kernel *kernel)
@@ -194,12 +217,13 @@ void kernel_probe(struct kernel *kernel)
 	kernel->probe_read_user = can_call(HELPER_PROBE_READ_USER);
 	kernel->uprobe_pmu =
 		!access("/sys/bus/event_source/devices/uprobe/type", F_OK);
-	kernel->btf = !access("/sys/kernel/btf/vmlinux", R_OK);
+	kernel->btf = !access(BTF_PATH, R_OK);
 	read_line("/proc/sys/kernel/bpf_stats_enabled", line, sizeof(line));
 	kernel->stats = !strcmp(line, "1");
 	kernel->host_pids = !stat("/proc/self/ns/pid", &status) &&
 			    status.st_ino == PID_NAMESPACE_INITIAL;
 	probe_tracefs(kernel);
+	probe_on_demand(kernel);
 	probe_capabilities(kernel);
 	probe_lockdown(kernel);
 }

@@ -19,6 +19,12 @@ struct kernel {
 	bool syscall_tracepoints; /* syscalls:sys_enter_read is there */
 	/* sock:sock_send_length is there, and bpf_task_pt_regs may be called */
 	bool socket_tracepoints;
+	/*
+	 * What else is looked for at system calls is told of elsewhere: files
+	 * that are mapped, io_urings, what sendfile moves.  Then none need be
+	 * watched while no connection is of interest.
+	 */
+	bool on_demand;
 	bool btf;		/* /sys/kernel/btf/vmlinux */
 	bool capable;		/* CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON */
 	bool host_pids;		/* this is the initial PID namespace */

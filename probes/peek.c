@@ -10,14 +10,12 @@
 #include "probes/peek.h"
 
 #include <bcc/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "probes/socket_list.h"
 
 #define RETRIES_MAX   3
 #define COPIES_BYTES  (4U << 20) /* of copies kept until delivered */
@@ -242,8 +240,16 @@ static int compare_keys(const void *left, const void *right)
 	return (a->tgid > b->tgid) - (a->tgid < b->tgid);
 }
 
-void peek_reap(struct peek *peek, bool closed, peek_record record,
-	       void *context)
+/* Was the connection in values[1] begun before that?  Its number tells. */
+static bool begun_before(struct peek *peek, uint64_t time_ns)
+{
+	/* The time that it begins with: 7 bytes of it. */
+	return value_at(peek, 1)->header.connection >> 8 <
+	       (time_ns & ~0ULL >> 8);
+}
+
+void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
+	       peek_record record, void *context)
 {
 	struct accumulator_key *keys;
 	size_t i, count = keys_of(peek, &keys);
@@ -257,7 +263,9 @@ void peek_reap(struct peek *peek, bool closed, peek_record record,
 			gone = kill(keys[i].tgid, 0) && errno == ESRCH;
 		if (!(gone || closed) || copy_whole(peek, &keys[i]))
 			continue;
-		if (!gone && !(value_at(peek, 1)->state & ACCUMULATOR_CLOSED))
+		if (!begun_before(peek, before_ns) ||
+		    (!gone &&
+		     !(value_at(peek, 1)->state & ACCUMULATOR_CLOSED)))
 			continue;
 		end(peek, record, context);
 		bpf_delete_elem(peek->map, &keys[i]);
@@ -288,59 +296,86 @@ void peek_close_range(struct peek *peek, const struct batch *header,
 	free(keys);
 }
 
-/* Does the process still have that socket?  True when it can't be seen. */
-static bool has_socket(uint32_t pid, uint64_t inode)
-{
-	char directory[32], path[320], wanted[40], target[40];
-	struct dirent *entry;
-	bool found = false;
-	ssize_t length;
-	DIR *fds;
-
-	snprintf(directory, sizeof(directory), "/proc/%u/fd", pid);
-	snprintf(wanted, sizeof(wanted), "socket:[%" PRIu64 "]", inode);
-	fds = opendir(directory);
-	if (!fds)
-		return true;
-	while (!found && (entry = readdir(fds))) {
-		snprintf(path, sizeof(path), "%s/%s", directory,
-			 entry->d_name);
-		length = readlink(path, target, sizeof(target) - 1);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		found = !strcmp(target, wanted);
-	}
-	closedir(fds);
-	return found;
-}
-
 /* Has the connection in values[1] ended with the program of before? */
 static bool ended_by_exec(struct peek *peek, const struct accumulator_key *key,
-			  uint64_t exec_ns)
+			  uint64_t exec_ns,
+			  const struct socket_list *sockets)
 {
-	/* The time that its number begins with: 7 bytes of it. */
-	uint64_t begun = value_at(peek, 1)->header.connection >> 8;
-
-	if (key->object & OBJECT_STDIO || begun >= (exec_ns & ~0ULL >> 8))
+	if (key->object & OBJECT_STDIO || !begun_before(peek, exec_ns))
 		return false;
 	return !(key->object & OBJECT_SOCKET) ||
-	       !has_socket(key->tgid, key->object & ~OBJECT_SOCKET);
+	       (sockets &&
+		!socket_list_has(sockets, key->object & ~OBJECT_SOCKET));
 }
 
 void peek_exec(struct peek *peek, const struct batch *header,
 	       peek_record record, void *context)
 {
 	struct accumulator_key *keys;
+	struct socket_list sockets = {0};
 	size_t i, count = keys_of(peek, &keys);
+	bool seen = !socket_list_read(&sockets, header->tgid);
 
 	for (i = 0; i < count; i++) {
 		if (keys[i].tgid != header->tgid ||
 		    copy_whole(peek, &keys[i]) ||
-		    !ended_by_exec(peek, &keys[i], header->offset))
+		    !ended_by_exec(peek, &keys[i], header->offset,
+				   seen ? &sockets : NULL))
 			continue;
 		end(peek, record, context);
 		bpf_delete_elem(peek->map, &keys[i]);
 	}
+	socket_list_free(&sockets);
 	free(keys);
+}
+
+/* One plain connection: its process may have closed it, or duplicated it. */
+static void look_at_socket(struct peek *peek, struct accumulator_key *key,
+			   const struct socket_list *sockets, int duplicates,
+			   uint64_t before_ns, peek_record record,
+			   void *context)
+{
+	uint32_t others =
+		socket_list_has(sockets, key->object & ~OBJECT_SOCKET);
+
+	if (others > 1) {
+		others--;
+		bpf_update_elem(duplicates, key, &others, 0);
+	}
+	if (others || copy_whole(peek, key) == -ENOENT ||
+	    !begun_before(peek, before_ns))
+		return;
+	end(peek, record, context);
+	bpf_delete_elem(peek->map, key);
+}
+
+void peek_sockets(struct peek *peek, int duplicates, uint64_t before_ns,
+		  peek_record record, void *context)
+{
+	struct accumulator_key *keys;
+	struct socket_list sockets = {0};
+	size_t i, count = keys_of(peek, &keys);
+	bool seen = false;
+
+	if (count)
+		qsort(keys, count, sizeof(*keys), compare_keys);
+	for (i = 0; i < count; i++) {
+		if (!i || keys[i].tgid != keys[i - 1].tgid)
+			seen = !socket_list_read(&sockets, keys[i].tgid);
+		if (seen && keys[i].object & OBJECT_SOCKET)
+			look_at_socket(peek, &keys[i], &sockets, duplicates,
+				       before_ns, record, context);
+	}
+	socket_list_free(&sockets);
+	free(keys);
+}
+
+void peek_end(struct peek *peek, struct accumulator_key *key,
+	      uint64_t connection, peek_record record, void *context)
+{
+	if (copy_whole(peek, key) == -ENOENT ||
+	    value_at(peek, 1)->header.connection != connection)
+		return;
+	end(peek, record, context);
+	bpf_delete_elem(peek->map, key);
 }

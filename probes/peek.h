@@ -71,6 +71,25 @@ void peek_close_range(struct peek *peek, const struct batch *header,
 void peek_exec(struct peek *peek, const struct batch *header,
 	       peek_record record, void *context);
 
+/*
+ * peek_sockets - which sockets do their processes still have, and how often?
+ * @duplicates: the map of those they have several descriptors of
+ * @before_ns: connections begun later are left alone: their BATCH_OPEN may
+ *	not have been taken yet
+ *
+ * When descriptors were not watched up to now: connections whose socket the
+ * process has closed end, as in peek_reap.
+ */
+void peek_sockets(struct peek *peek, int duplicates, uint64_t before_ns,
+		  peek_record record, void *context);
+
+/*
+ * peek_end - end one connection that the kernel takes no bytes of any more,
+ * as in peek_reap; unless it has ended, and the key is another's
+ */
+void peek_end(struct peek *peek, struct accumulator_key *key,
+	      uint64_t connection, peek_record record, void *context);
+
 /* Look at every accumulator at `due_ns`: notes were lost, none must wait. */
 void peek_schedule_all(struct peek *peek, uint64_t due_ns);
 
@@ -78,8 +97,9 @@ void peek_schedule_all(struct peek *peek, uint64_t due_ns);
  * peek_reap - end the connections of processes that have gone: records as in
  * peek_all, and the entries are deleted
  * @closed: also those marked closed, whose BATCH_CLOSE found no room
+ * @before_ns: as in peek_sockets
  */
-void peek_reap(struct peek *peek, bool closed, peek_record record,
-	       void *context);
+void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
+	       peek_record record, void *context);
 
 #endif

@@ -28,6 +28,7 @@
 
 #define MACROS_MAX	    40
 #define FUNCTIONS_MAX	    64
+#define DETACHED_MAX 64 /* probes taken off at once */
 #define PIECE_BYTES	    16384 /* of a large fragment, one record */
 #define NAIVE_PIECE_BYTES   1160  /* 1,224 with the header */
 #define LARGE_PIECES_TAILED 8	  /* x 16 KiB x 32 tail calls: 4 MiB */
@@ -45,7 +46,8 @@ extern const struct embedded {
 struct program {
 	void *module;
 	int fds[FUNCTIONS_MAX];
-	int *events; /* perf events and links of attached probes */
+	int *events; /* perf events and links of attached probes, */
+	int *functions; /* and of each the function's file descriptor */
 	size_t event_count, event_room;
 	bool links; /* uprobes are attached by links */
 };
@@ -120,6 +122,8 @@ static void define_all(struct macros *macros, const struct options *options,
 		define(macros, "-DOLD_READS=1");
 	if (variant->socket_tracepoints)
 		define(macros, "-DSOCKET_TRACEPOINTS=1");
+	if (variant->on_demand)
+		define(macros, "-DON_DEMAND=1");
 	if (options->pid_count)
 		define(macros, "-DFILTER_PIDS=1");
 	if (wants_stdio(options))
@@ -272,8 +276,9 @@ int program_map(const struct program *program, const char *name)
 /* Functions that are no uprobes'; the others' context is struct pt_regs. */
 static enum bpf_prog_type type_of(const char *name)
 {
-	static const char *const raw[] = {"on_system_call", "on_socket",
-					  "send_large_raw", "send_vector"};
+	static const char *const raw[] = {
+		"on_system_call", "on_socket", "on_unmapped_area",
+		"on_io_uring", "send_large_raw", "send_vector"};
 	static const char *const tracepoints[] = {
 		"on_mmap", "on_close", "on_replace", "on_close_range",
 		"on_exec"};
@@ -384,20 +389,34 @@ static int program_fd(const struct program *program, const char *name)
 	return -1;
 }
 
-/* Remember a probe's perf event; takes it over.  0 or -errno. */
-static int remember(struct program *program, int event)
+/* Room for one probe more.  0 or -ENOMEM. */
+static int make_room(struct program *program)
 {
-	if (program->event_count == program->event_room) {
-		size_t room = program->event_room ? 2 * program->event_room : 64;
-		int *events = realloc(program->events, room * sizeof(*events));
+	size_t room = program->event_room ? 2 * program->event_room : 64;
+	int *events, *functions;
 
-		if (!events) {
-			bpf_close_perf_event_fd(event);
-			return -ENOMEM;
-		}
+	if (program->event_count < program->event_room)
+		return 0;
+	events = realloc(program->events, room * sizeof(*events));
+	if (events)
 		program->events = events;
-		program->event_room = room;
+	functions = realloc(program->functions, room * sizeof(*functions));
+	if (functions)
+		program->functions = functions;
+	if (!events || !functions)
+		return -ENOMEM;
+	program->event_room = room;
+	return 0;
+}
+
+/* Remember a function's probe by its event; takes it over.  0 or -errno. */
+static int remember(struct program *program, int function, int event)
+{
+	if (make_room(program)) {
+		bpf_close_perf_event_fd(event);
+		return -ENOMEM;
 	}
+	program->functions[program->event_count] = function;
 	program->events[program->event_count++] = event;
 	return 0;
 }
@@ -413,7 +432,7 @@ int program_attach_uprobe(struct program *program, const char *function,
 		return -ENOENT;
 	if (program->links) {
 		event = links_attach(fd, path, offset, on_return);
-		return event < 0 ? event : remember(program, event);
+		return event < 0 ? event : remember(program, fd, event);
 	}
 	/* The name matters only where the uprobe PMU is missing. */
 	snprintf(name, sizeof(name), "datasnoop_%d_%s_%" PRIx64,
@@ -427,7 +446,7 @@ int program_attach_uprobe(struct program *program, const char *function,
 	if (event < 0)
 		bpf_detach_uprobe(name);
 	free(restore_stderr(memory, saved));
-	return event < 0 ? -error : remember(program, event);
+	return event < 0 ? -error : remember(program, fd, event);
 }
 
 int program_attach_tracepoint(struct program *program, const char *function,
@@ -443,7 +462,7 @@ int program_attach_tracepoint(struct program *program, const char *function,
 	event = bpf_attach_tracepoint(fd, category, event_name);
 	error = errno ? errno : EINVAL;
 	free(restore_stderr(memory, saved));
-	return event < 0 ? -error : remember(program, event);
+	return event < 0 ? -error : remember(program, fd, event);
 }
 
 int program_attach_raw(struct program *program, const char *function,
@@ -459,13 +478,41 @@ int program_attach_raw(struct program *program, const char *function,
 	event = bpf_attach_raw_tracepoint(fd, event_name);
 	error = errno ? errno : EINVAL;
 	free(restore_stderr(memory, saved));
-	return event < 0 ? -error : remember(program, event);
+	return event < 0 ? -error : remember(program, fd, event);
+}
+
+static bool is_one_of(const struct program *program, int fd,
+		      const char *const *functions)
+{
+	for (; *functions; functions++)
+		if (program_fd(program, *functions) == fd)
+			return true;
+	return false;
 }
 
 void program_detach(struct program *program)
 {
 	links_close(program->events, program->event_count);
 	program->event_count = 0;
+}
+
+void program_detach_functions(struct program *program,
+			      const char *const *functions)
+{
+	int taken_off[DETACHED_MAX];
+	size_t i, kept = 0, count = 0;
+
+	for (i = 0; i < program->event_count; i++) {
+		if (count < DETACHED_MAX &&
+		    is_one_of(program, program->functions[i], functions)) {
+			taken_off[count++] = program->events[i];
+			continue;
+		}
+		program->functions[kept] = program->functions[i];
+		program->events[kept++] = program->events[i];
+	}
+	program->event_count = kept;
+	links_close(taken_off, count);
 }
 
 uint64_t program_map_memory(const struct program *program)
@@ -501,5 +548,6 @@ void program_free(struct program *program)
 	if (program->module)
 		bpf_module_destroy(program->module);
 	free(program->events);
+	free(program->functions);
 	free(program);
 }

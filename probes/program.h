@@ -22,6 +22,7 @@ struct program_variant {
 	bool ring;	 /* a ring buffer; else a perf buffer */
 	bool old_reads;	 /* bpf_probe_read() for bpf_probe_read_user/_kernel */
 	bool socket_tracepoints; /* sock:*, where most calls are taken */
+	bool on_demand; /* and the system calls' only while need be */
 };
 
 /*
@@ -75,6 +76,13 @@ int program_attach_tracepoint(struct program *program, const char *function,
 /* The same for a raw tracepoint: "sys_exit". */
 int program_attach_raw(struct program *program, const char *function,
 		       const char *event_name);
+
+/*
+ * program_detach_functions - take some functions off wherever they are
+ * @functions: names, NULL after the last; at up to 64 places in all
+ */
+void program_detach_functions(struct program *program,
+			      const char *const *functions);
 
 /* Undo every attach; when it returns, no function runs any more. */
 void program_detach(struct program *program);

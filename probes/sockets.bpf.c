@@ -80,14 +80,17 @@ static __always_inline int in_tls_call(struct call *call, u32 fd,
 }
 
 /* name_ring_user - a process has made an io_uring; it may be gone at once */
-static __always_inline void name_ring_user(void *ctx, struct counters *count,
-					   u32 tgid)
+static __always_inline void name_ring_user(void *ctx, u32 tgid)
 {
+	u32 zero = 0;
+	struct counters *count = counts.lookup(&zero);
 	struct {
 		struct batch header;
 		char comm[BATCH_COMM_BYTES];
 	} record = {};
 
+	if (!count || tgid == OWN_TGID)
+		return;
 	record.header.version = BATCH_VERSION;
 	record.header.kind = BATCH_IO_URING;
 	record.header.length = BATCH_COMM_BYTES;
@@ -175,6 +178,7 @@ static __always_inline int of_interest(void *ctx, struct registers *r,
 	f.direction = m->direction;
 	f.first_ns = f.last_ns = bpf_ktime_get_ns();
 	if (value && is_nascent(value)) {
+		tally(&count->bytes_seen, f.length);
 		lose_unsaid(count, value, &f, LOSS_NO_ENTRY);
 		return 0;
 	}
@@ -182,11 +186,22 @@ static __always_inline int of_interest(void *ctx, struct registers *r,
 	if (m->shape == SHAPE_BUFFER) {
 		deliver(ctx, CONTEXT_RAW, count, value, key, &f, id);
 	} else if (m->shape == SHAPE_KERNEL) {
-		gap_kernel(ctx, count, value, &f);
+		gap_whole(ctx, count, value, &f, m->unread);
 	} else {
 		begin_vectors(ctx, count, value, key, &f, r, m->shape, id);
 	}
 	return 0;
+}
+
+/* tells_of - are they of this file, and by a call of x86-64's? */
+static __always_inline int tells_of(struct moved *m, struct file *file)
+{
+	u16 type;
+
+	if (!m->sk)
+		return !is_foreign();
+	/* To read a file may be to speak to its server, on another socket. */
+	return m->shape != SHAPE_KERNEL || sock_of(file, &type) == m->sk;
 }
 
 /* socket_moved - a system call has moved bytes of a descriptor */
@@ -199,10 +214,11 @@ static __always_inline int socket_moved(void *ctx, struct registers *r,
 	u64 id, number = 0;
 	u32 mode = kind_of(file, &number);
 	struct call *call = NULL;
+	u16 type;
 
 	if (!(mode & modes) ||
 	    !key_of(&key, file, mode, number, m->fd, m->direction) ||
-	    is_foreign())
+	    !tells_of(m, file))
 		return 0;
 	id = bpf_get_current_pid_tgid();
 	key.tgid = id >> 32;
@@ -218,11 +234,162 @@ static __always_inline int socket_moved(void *ctx, struct registers *r,
 	/* TLS may begin on a socket that began plain (STARTTLS). */
 	if (call && m->shape == SHAPE_BUFFER && looks_like_tls(r->second))
 		call->near_fd = m->fd;
-	if (is_ignored(ctx, &key, call, m->fd))
+	if (is_ignored(ctx, &key, call, m->fd)) {
+#ifdef SOCKET_TRACEPOINTS
+		if (mode == MODE_SOCKET && !call)
+			remember_muted(sock_of(file, &type), number, id >> 32);
+#endif
 		return 0;
+	}
 	return of_interest(ctx, r, m, result, file, mode, number, &key, id);
 }
 
+/* bytes_moved - a call, or part of one, has moved `result` bytes of `modes` */
+static __always_inline int bytes_moved(void *ctx, struct registers *r,
+				       struct pt_regs *registers, s64 result,
+				       u32 modes, struct moved *m)
+{
+	classify(r, registers, m);
+	result -= m->urgent;
+	if (m->shape == SHAPE_NONE || result <= 0)
+		return 0;
+	return socket_moved(ctx, r, registers, m, result, modes);
+}
+
+#ifdef SOCKET_TRACEPOINTS
+/* tally_foreign - a call of a 32-bit program has moved bytes of a socket */
+static __always_inline void tally_foreign(void)
+{
+	u32 zero = 0;
+	struct counters *count = counts.lookup(&zero);
+
+	if (count)
+		tally(&count->foreign, 1);
+}
+
+#ifdef ON_DEMAND
+/* [0] is not 0: on_system_call is attached. */
+BPF_ARRAY(call_ends, u32, 1);
+
+/*
+ * Threads of whose recvmmsg or sendmmsg a part was taken where sockets tell,
+ * by thread and process: what the call's end tells would be that again.
+ */
+BPF_TABLE("lru_hash", u64, u8, parted, 1024);
+
+/*
+ * one_message - one of those that recvmmsg or sendmmsg move, when only sockets
+ * tell of them; 0: the call's end will tell of it
+ *
+ * Which one is known if it is the only one: then as of recvmsg or sendmsg.
+ */
+static __always_inline int one_message(struct registers *r,
+				       struct pt_regs *registers,
+				       struct moved *m)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	u32 zero = 0, *told = call_ends.lookup(&zero);
+	u8 one = 1;
+
+	if (told && *told && !parted.lookup(&id))
+		return 0;
+	parted.update(&id, &one);
+	if (r->third == 1) {
+		r->number = r->number == NUMBER_SENDMMSG ? NUMBER_SENDMSG :
+							   NUMBER_RECVMSG;
+		r->third = fourth(registers);
+	} else {
+		m->unread = LOSS_NO_ENTRY;
+	}
+	return 1;
+}
+
+/* was_parted - and the thread's next call will not be */
+static __always_inline int was_parted(void)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	return !parted.delete(&id);
+}
+
+/* is_taken - is a call that is not a plain one taken where sockets tell? */
+static __always_inline int is_taken(struct registers *r,
+				    struct pt_regs *registers, struct moved *m)
+{
+	u64 inode;
+
+	if (r->number == NUMBER_SENDMMSG || r->number == NUMBER_RECVMMSG)
+		return one_message(r, registers, m);
+	return r->number == NUMBER_SENDFILE ||
+	       (r->number == NUMBER_SPLICE && /* into a socket */
+		kind_of(open_file(r->first), &inode) != MODE_SOCKET);
+}
+#endif
+
+/* sock:sock_send_length, sock:sock_recv_length; of raw_syscalls then less */
+int on_socket(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *registers;
+	s32 result = ctx->args[1];
+	struct registers r = {};
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct moved m = {
+		.sk = (void *)ctx->args[0],
+		.unread = LOSS_ZERO_COPY,
+	};
+
+	if (result <= 0 || tgid == OWN_TGID || is_muted(m.sk, tgid))
+		return 0;
+	registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	bpf_probe_read_kernel(&r, sizeof(r), &registers->dx);
+	if (!r.program)
+		return 0;
+	if (is_foreign()) {
+		tally_foreign();
+		return 0;
+	}
+#ifdef ON_DEMAND
+	if (!is_of_a_socket(r.number) && !is_taken(&r, registers, &m))
+		return 0;
+#else
+	if (!is_of_a_socket(r.number))
+		return 0;
+#endif
+	return bytes_moved(ctx, &r, registers, result, MODE_SOCKET, &m);
+}
+
+/* pipe_moved - what on_socket does not see of such calls: standard pipes */
+static __always_inline int pipe_moved(void *ctx, struct registers *r,
+				      struct pt_regs *registers, s64 result,
+				      u32 tgid)
+{
+#ifdef STDIO
+	struct moved m = {};
+	enum shape shape = r->number <= NUMBER_WRITE ? SHAPE_BUFFER :
+						       SHAPE_VECTOR;
+
+	if (r->first <= 1 && may_speak(tgid, first_byte(r, shape)))
+		return bytes_moved(ctx, r, registers, result, MODE_FIFO, &m);
+#endif
+	return 0;
+}
+
+/* is_told - has on_socket taken what such a call has moved? */
+static __always_inline int is_told(struct registers *r)
+{
+#ifdef ON_DEMAND
+	u64 inode;
+
+	if (r->number == NUMBER_SENDMMSG || r->number == NUMBER_RECVMMSG)
+		return was_parted();
+	return r->number == NUMBER_SENDFILE ||
+	       (r->number == NUMBER_SPLICE &&
+		kind_of(open_file(r->first), &inode) != MODE_SOCKET);
+#else
+	return 0;
+#endif
+}
+#else
 /* on_foreign - a call with a number that 32-bit programs move bytes by */
 static __always_inline int on_foreign(struct registers *r,
 				      struct pt_regs *registers)
@@ -239,52 +406,6 @@ static __always_inline int on_foreign(struct registers *r,
 		tally(&count->foreign, 1);
 	return 0;
 }
-
-/* bytes_moved - a system call has moved `result` bytes, of `modes` alone */
-static __always_inline int bytes_moved(void *ctx, struct registers *r,
-				       struct pt_regs *registers, s64 result,
-				       u32 modes)
-{
-	struct moved m = {};
-
-	classify(r, registers, &m);
-	result -= m.urgent;
-	if (m.shape == SHAPE_NONE || result <= 0)
-		return 0;
-	return socket_moved(ctx, r, registers, &m, result, modes);
-}
-
-#ifdef SOCKET_TRACEPOINTS
-/* sock:sock_send_length, sock:sock_recv_length; of raw_syscalls then less */
-int on_socket(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct pt_regs *registers;
-	s32 result = ctx->args[1];
-	struct registers r = {};
-
-	if (result <= 0 || bpf_get_current_pid_tgid() >> 32 == OWN_TGID)
-		return 0;
-	registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	bpf_probe_read_kernel(&r, sizeof(r), &registers->dx);
-	if (!r.program || !is_of_a_socket(r.number))
-		return 0;
-	return bytes_moved(ctx, &r, registers, result, MODE_SOCKET);
-}
-
-/* pipe_moved - what on_socket does not see of such calls: standard pipes */
-static __always_inline int pipe_moved(void *ctx, struct registers *r,
-				      struct pt_regs *registers, s64 result,
-				      u32 tgid)
-{
-#ifdef STDIO
-	enum shape shape = r->number <= NUMBER_WRITE ? SHAPE_BUFFER :
-						       SHAPE_VECTOR;
-
-	if (r->first <= 1 && may_speak(tgid, first_byte(r, shape)))
-		return bytes_moved(ctx, r, registers, result, MODE_FIFO);
-#endif
-	return 0;
-}
 #endif
 
 /* raw_syscalls:sys_exit */
@@ -292,25 +413,27 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct pt_regs *registers = (void *)ctx->args[0];
 	s64 result = ctx->args[1];
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
-	struct counters *count;
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct registers r = {};
+	struct moved m = {.unread = LOSS_ZERO_COPY};
 
 	if (result < 0 || tgid == OWN_TGID)
 		return 0;
 	bpf_probe_read_kernel(&r, sizeof(r), &registers->dx);
+#ifndef SOCKET_TRACEPOINTS
 	if (may_be_foreign(r.number))
 		return result ? on_foreign(&r, registers) : 0;
+#endif
 	if (r.number < 64 ? !(NUMBERS_BELOW_64 >> r.number & 1) :
 			    r.number != NUMBER_FCNTL &&
 				    r.number < NUMBER_SPLICE)
 		return 0;
+#ifndef ON_DEMAND
 	if (r.number == NUMBER_IO_URING_SETUP) {
-		count = counts.lookup(&zero);
-		if (count)
-			name_ring_user(ctx, count, tgid);
+		name_ring_user(ctx, tgid);
 		return 0;
 	}
+#endif
 	if (is_duplication(&r)) {
 		duplicated(bpf_get_current_pid_tgid(), r.first);
 		return 0;
@@ -320,7 +443,18 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 #ifdef SOCKET_TRACEPOINTS
 	if (is_of_a_socket(r.number))
 		return pipe_moved(ctx, &r, registers, result, tgid);
+	if (is_told(&r))
+		return 0;
 #endif
-	return bytes_moved(ctx, &r, registers, result,
-			   MODE_SOCKET | MODE_FIFO);
+	return bytes_moved(ctx, &r, registers, result, MODE_SOCKET | MODE_FIFO,
+			   &m);
 }
+
+#ifdef ON_DEMAND
+/* io_uring:io_uring_create */
+int on_io_uring(void *ctx)
+{
+	name_ring_user(ctx, bpf_get_current_pid_tgid() >> 32);
+	return 0;
+}
+#endif

@@ -10,6 +10,7 @@
 enum number {
 	NUMBER_READ = 0,
 	NUMBER_WRITE = 1,
+	NUMBER_MMAP = 9,
 	NUMBER_READV = 19,
 	NUMBER_WRITEV = 20,
 	NUMBER_DUP = 32,
@@ -114,8 +115,10 @@ struct moved {
 	enum shape shape;
 	u32 direction;
 	u32 fd;
+	u32 unread; /* enum batch_loss: why they can't be; SHAPE_KERNEL */
 	u64 flags;  /* MSG_*, of the calls that receive */
 	u64 urgent; /* bytes at the end that are not of the stream */
+	struct sock *sk; /* that told of them; NULL: the call's end did */
 };
 
 /* fourth - the fourth argument of a system call */
@@ -204,6 +207,8 @@ static __always_inline void classify(struct registers *r,
 	}
 	if (m->flags & MESSAGE_FLAGS_OTHER)
 		m->shape = SHAPE_NONE;
+	else if (m->shape == SHAPE_MESSAGES && m->unread == LOSS_NO_ENTRY)
+		m->shape = SHAPE_KERNEL;
 	else if (m->flags & MESSAGE_DISCARDED &&
 		 family_of(open_file(r->first)) != FAMILY_UNIX)
 		m->shape = SHAPE_KERNEL;

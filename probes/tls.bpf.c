@@ -150,7 +150,7 @@ static __always_inline void capture(struct pt_regs *ctx, struct call *call,
 		return;
 	if (in_kernel) {
 		if (value)
-			gap_kernel(ctx, count, value, f);
+			gap_whole(ctx, count, value, f, LOSS_ZERO_COPY);
 		return;
 	}
 	deliver(ctx, CONTEXT_UPROBE, count, value, key, f,
@@ -185,6 +185,7 @@ static __always_inline int enter_at(struct pt_regs *ctx, u32 direction,
 		if (!call)
 			return 0;
 		call->near_fd = -1;
+		begins_tls(id >> 32);
 	}
 	frame = &call->frames[0];
 	if (frame->sp > sp)
@@ -401,59 +402,5 @@ int on_shutdown(struct pt_regs *ctx)
 		flush(ctx, count, value);
 	value->head.fd = -1;
 	value->head.version++;
-	return 0;
-}
-
-/* tell_file - a file that is run now: told of, unless it has been judged */
-static __always_inline void tell_file(void *ctx, struct counters *count,
-				      struct file *file, u32 tgid)
-{
-	struct {
-		struct batch header;
-		struct batch_library library;
-	} record = {};
-	struct inode *inode = NULL;
-	struct super_block *super = NULL;
-
-	bpf_probe_read_kernel(&inode, sizeof(inode), &file->f_inode);
-	bpf_probe_read_kernel(&super, sizeof(super), &inode->i_sb);
-	bpf_probe_read_kernel(&record.library.device, 4, &super->s_dev);
-	bpf_probe_read_kernel(&record.library.inode, 8, &inode->i_ino);
-	bpf_probe_read_kernel(&record.library.size, 8, &inode->i_size);
-	bpf_probe_read_kernel(&record.library.generation, 4,
-			      &inode->i_generation);
-	if (!record.library.inode || judged.lookup(&record.library))
-		return;
-	record.header.version = BATCH_VERSION;
-	record.header.kind = BATCH_LIBRARY;
-	record.header.length = sizeof(record.library);
-	record.header.tgid = tgid;
-	if (send_record(ctx, count, &record, sizeof(record)))
-		tally(&count->notices_lost, 1);
-}
-
-/* tell_program - the same of the file that execve has begun to run */
-static __always_inline void tell_program(void *ctx, struct counters *count,
-					 u32 tgid)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct mm_struct *mm = NULL;
-	struct file *file = NULL;
-
-	bpf_probe_read_kernel(&mm, sizeof(mm), &task->mm);
-	bpf_probe_read_kernel(&file, sizeof(file), &mm->exe_file);
-	tell_file(ctx, count, file, tgid);
-}
-
-/* mmap: a file mapped executable */
-int on_mmap(struct system_call *ctx)
-{
-	u32 tgid = bpf_get_current_pid_tgid() >> 32, zero = 0;
-	struct counters *count = counts.lookup(&zero);
-
-	if (!(ctx->arguments[2] & 4) || (s32)ctx->arguments[4] < 0 ||
-	    tgid == OWN_TGID || !count) /* 4: PROT_EXEC */
-		return 0;
-	tell_file(ctx, count, open_file(ctx->arguments[4]), tgid);
 	return 0;
 }

@@ -9,7 +9,8 @@ and DIR/PID.N.out get what the calls of process PID said they moved on its Nth
 connection, DIR/PID.N.gaps what never was in its memory, DIR/PID.N.about the
 addresses: the files that streamdump writes of the same connection.  Each byte
 is pseudo-random, of a sequence that no other connection has.  COMM becomes
-the processes' name.
+the processes' name.  With NO_MMSG in the environment neither sendmmsg nor
+recvmmsg is called.
 """
 
 import ctypes
@@ -221,6 +222,8 @@ def receive_once(link, limit, how):
 SENDING = ("write", "writev", "send", "sendmsg", "pwritev2", "sendmmsg")
 RECEIVING = ("read", "recv", "waitall", "peek", "peekmsg", "readv", "recvmsg",
              "preadv2", "recvmmsg")
+if "NO_MMSG" in os.environ:
+    SENDING, RECEIVING = SENDING[:-1], RECEIVING[:-1]
 
 
 def ready(link, event):

@@ -458,6 +458,22 @@ START_TEST(test_collisions)
 }
 END_TEST
 
+START_TEST(test_members)
+{
+	char path[] = "/tmp/test_headers.XXXXXX";
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	write_btf(path, 128);
+	ck_assert_int_eq(btf_has_member(path, "whole", "last"), 1);
+	ck_assert_int_eq(btf_has_member(path, "whole", "kind"), 0);
+	ck_assert_int_eq(btf_has_member(path, "absent", "last"), -ENOENT);
+	unlink(path);
+	ck_assert_int_eq(btf_has_member(path, "whole", "last"), -ENOENT);
+}
+END_TEST
+
 /* An offset that no C declaration has must not compile. */
 START_TEST(test_assertions)
 {
@@ -519,6 +535,7 @@ int main(void)
 	tcase_add_test(tcase, test_split_by_output);
 	tcase_add_test(tcase, test_half);
 	tcase_add_test(tcase, test_collisions);
+	tcase_add_test(tcase, test_members);
 	tcase_add_test(tcase, test_assertions);
 	tcase_add_test(tcase, test_bad_btf);
 	tcase_add_test(tcase, test_names);

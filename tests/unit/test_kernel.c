@@ -170,6 +170,8 @@ START_TEST(tracefs_is_where_it_is_mounted)
 			 !access("/sys/kernel/tracing/events/sock/"
 				 "sock_send_length",
 				 F_OK));
+	/* What needs those must not be said to be there without them. */
+	ck_assert(!kernel.on_demand || kernel.socket_tracepoints);
 }
 END_TEST
 

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -349,7 +351,7 @@ START_TEST(at_the_end_of_none_nothing_is_told)
 {
 	peek_all(peek, on_record, NULL);
 	peek_schedule_all(peek, 0);
-	peek_reap(peek, true, on_record, NULL);
+	peek_reap(peek, true, ~0ULL, on_record, NULL);
 	collect_and_deliver(1);
 	ck_assert_uint_eq(seen_count, 0);
 }
@@ -382,7 +384,9 @@ START_TEST(connections_of_dead_processes_end)
 
 	fill_value(&value, 5, 30);
 	put(dead, &value);
-	peek_reap(peek, false, on_record, NULL);
+	peek_reap(peek, false, 0, on_record, NULL);
+	ck_assert_uint_eq(seen_count, 0); /* it has only just begun */
+	peek_reap(peek, false, ~0ULL, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 2);
 	ck_assert_ptr_nonnull(find(5, BATCH_DATA));
 	ck_assert(find(5, BATCH_DATA)->whole);
@@ -393,12 +397,12 @@ START_TEST(connections_of_dead_processes_end)
 	fill_value(&value, 7, 30);
 	value.head.version = 1;
 	put(busy, &value);
-	peek_reap(peek, false, on_record, NULL);
+	peek_reap(peek, false, ~0ULL, on_record, NULL);
 	ck_assert(is_there(busy));
 	ck_assert_uint_eq(seen_count, 2);
 	/* And a second time there is nothing to end. */
 	ck_assert_int_eq(bpf_delete_elem(map, &busy), 0);
-	peek_reap(peek, true, on_record, NULL);
+	peek_reap(peek, true, ~0ULL, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 2);
 }
 END_TEST
@@ -411,13 +415,88 @@ START_TEST(closed_connections_end_when_asked_for)
 	fill_value(&value, 8, 0);
 	value.head.state = ACCUMULATOR_OPENED | ACCUMULATOR_CLOSED;
 	put(key, &value);
-	peek_reap(peek, false, on_record, NULL);
+	peek_reap(peek, false, ~0ULL, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 0);
 	ck_assert(is_there(key));
-	peek_reap(peek, true, on_record, NULL);
+	peek_reap(peek, true, ~0ULL, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 1);
 	assert_closed(8);
 	ck_assert(!is_there(key));
+}
+END_TEST
+
+/* A plain connection of this process's, whose socket has that inode number. */
+static struct accumulator_key put_socket(uint64_t inode)
+{
+	struct accumulator_key key = key_of(OBJECT_SOCKET | inode, getpid());
+	struct value value;
+
+	fill_value(&value, inode, 10);
+	put(key, &value);
+	return key;
+}
+
+static uint64_t inode_of(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	return status.st_ino;
+}
+
+START_TEST(sockets_that_were_closed_unseen_end)
+{
+	int ends[2], duplicate, others;
+	struct accumulator_key open_one, duplicated, closed, tls, late;
+	uint32_t several = 0;
+
+	others = bcc_create_map(BPF_MAP_TYPE_HASH, "duplicates",
+				sizeof(struct accumulator_key),
+				sizeof(several), 64, 0);
+	ck_assert_int_ge(others, 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	duplicate = dup(ends[1]);
+	open_one = put_socket(inode_of(ends[0]));
+	duplicated = put_socket(inode_of(ends[1]));
+	closed = put_socket(1); /* of no socket of this process */
+	tls = put_new(2, 10);
+	peek_sockets(peek, others, ~0ULL, on_record, NULL);
+	ck_assert(is_there(open_one));
+	ck_assert(is_there(duplicated));
+	ck_assert(is_there(tls));
+	ck_assert(!is_there(closed));
+	ck_assert_uint_eq(seen_count, 2);
+	ck_assert_ptr_nonnull(find(1, BATCH_DATA));
+	assert_closed(1);
+	/* Of one that has just begun its own record may be under way. */
+	late = put_socket(1ULL << 40); /* its number, too: after 4 s */
+	peek_sockets(peek, others, 1000 * MS, on_record, NULL);
+	ck_assert(is_there(late));
+	peek_sockets(peek, others, ~0ULL, on_record, NULL);
+	ck_assert(!is_there(late));
+	ck_assert_int_ne(bpf_lookup_elem(others, &open_one, &several), 0);
+	ck_assert_int_eq(bpf_lookup_elem(others, &duplicated, &several), 0);
+	ck_assert_uint_eq(several, 1);
+	close(ends[0]);
+	close(ends[1]);
+	close(duplicate);
+	close(others);
+}
+END_TEST
+
+START_TEST(one_connection_is_ended_if_it_is_still_that)
+{
+	struct accumulator_key key = put_new(9, 10);
+
+	peek_end(peek, &key, 8, on_record, NULL);
+	ck_assert(is_there(key));
+	ck_assert_uint_eq(seen_count, 0);
+	peek_end(peek, &key, 9, on_record, NULL);
+	ck_assert(!is_there(key));
+	ck_assert_uint_eq(seen_count, 2);
+	assert_closed(9);
+	peek_end(peek, &key, 9, on_record, NULL);
+	ck_assert_uint_eq(seen_count, 2);
 }
 END_TEST
 
@@ -579,6 +658,8 @@ int main(void)
 	tcase_add_test(plain, at_the_end_of_none_nothing_is_told);
 	tcase_add_test(plain, connections_of_dead_processes_end);
 	tcase_add_test(plain, closed_connections_end_when_asked_for);
+	tcase_add_test(plain, sockets_that_were_closed_unseen_end);
+	tcase_add_test(plain, one_connection_is_ended_if_it_is_still_that);
 	tcase_add_loop_test(plain, a_change_between_look_ups_is_seen, 0,
 			    sizeof(changes) / sizeof(changes[0]));
 	tcase_add_test(plain, what_is_delivered_is_never_torn);

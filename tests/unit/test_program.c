@@ -38,14 +38,9 @@ static const struct options defaults = {
 static struct headers headers;
 static struct kernel kernel;
 
-static struct program *compile(const struct options *options, bool ring,
-			       bool old, bool sockets)
+static struct program *compile(const struct options *options,
+			       struct program_variant variant)
 {
-	const struct program_variant variant = {
-		.ring = ring,
-		.old_reads = old,
-		.socket_tracepoints = sockets,
-	};
 	struct program *program;
 	char *messages;
 
@@ -188,7 +183,8 @@ START_TEST(the_variant_for_old_kernels_stays_within_4_18)
 	options.accumulate = _i & 1;
 	options.pid_count = options.uid_count = options.comm_count = _i >> 1;
 	options.container_count = _i >> 1;
-	program = compile(&options, false, true, false);
+	program = compile(&options, (struct program_variant){
+					    .old_reads = true});
 	audit(program);
 	program_free(program);
 }
@@ -196,25 +192,31 @@ END_TEST
 
 static const struct {
 	unsigned flush, buffer, copy, flags; /* 1 ring, 2 naive, 4 filters,
-						8 sockets' own tracepoints */
+						8 sockets' own tracepoints,
+						16 on demand */
 } loads[] = {
-	{1024, 2048, 1024, 9},	{1024, 2048, 1024, 0},
-	{1024, 2048, 1024, 3},	{1024, 2048, 64, 13},
-	{256, 512, 256, 1},	{16384, 32768, 16384, 9},
-	{4096, 32768, 2048, 8}, {1024, 2048, 64, 5},
+	{1024, 2048, 1024, 9},	 {1024, 2048, 1024, 0},
+	{1024, 2048, 1024, 3},	 {1024, 2048, 64, 29},
+	{256, 512, 256, 1},	 {16384, 32768, 16384, 25},
+	{4096, 32768, 2048, 24}, {1024, 2048, 64, 5},
+	{1024, 2048, 1024, 27},
 };
 
 START_TEST(every_variant_passes_the_verifier)
 {
 	struct options options = defaults;
 	struct program *program;
-	bool ring = loads[_i].flags & 1;
+	struct program_variant variant = {
+		.ring = loads[_i].flags & 1,
+		.old_reads = !kernel.probe_read_user,
+		.socket_tracepoints = loads[_i].flags & 8,
+		.on_demand = loads[_i].flags & 16,
+	};
 	char *log;
 	int error;
 
-	if (ring && !kernel.ring_buffer)
-		return;
-	if (loads[_i].flags & 8 && !kernel.socket_tracepoints)
+	if ((variant.ring && !kernel.ring_buffer) ||
+	    (variant.socket_tracepoints && !kernel.socket_tracepoints))
 		return;
 	options.flush_size = loads[_i].flush;
 	options.buffer_size = loads[_i].buffer;
@@ -224,8 +226,7 @@ START_TEST(every_variant_passes_the_verifier)
 	if (loads[_i].flags & 4)
 		options.pid_count = options.uid_count = options.comm_count =
 			options.cgroup_count = 1;
-	program = compile(&options, ring, !kernel.probe_read_user,
-			  loads[_i].flags & 8);
+	program = compile(&options, variant);
 	error = program_load(program, &log);
 	ck_assert_msg(!error, "%s: %s", strerror(-error), log ? log : "");
 	program_free(program);
@@ -235,7 +236,8 @@ END_TEST
 START_TEST(ten_thousand_connections_take_30_mb_at_most)
 {
 	struct options options = defaults;
-	struct program *program = compile(&options, false, false, false);
+	struct program *program =
+		compile(&options, (struct program_variant){.ring = false});
 
 	/* All maps but the transport's; the perf buffer's pages are not maps. */
 	ck_assert_uint_ge(program_map_memory(program), 10240 * 2048);
