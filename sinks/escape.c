@@ -93,6 +93,31 @@ static size_t decode(const char *bytes, size_t length, uint32_t *code)
 	return size;
 }
 
+/* Printable ASCII is copied in runs; these bytes end a run. */
+#define ENDS_TEXT 1 /* of a terminal's */
+#define ENDS_WORD 2 /* of text whose white space is folded */
+#define ENDS_JSON 4
+
+static const uint8_t ends[256] = {
+	[0 ... 0x1f] = ENDS_TEXT | ENDS_WORD | ENDS_JSON,
+	[' '] = ENDS_WORD,
+	['"'] = ENDS_JSON,
+	['\\'] = ENDS_TEXT | ENDS_WORD | ENDS_JSON,
+	[0x7f ... 0xff] = ENDS_TEXT | ENDS_WORD | ENDS_JSON,
+};
+
+/* Appends the bytes from `at` on that need no change; how many they are. */
+static size_t put_run(struct line *line, struct span span, size_t at,
+		      uint8_t end)
+{
+	size_t begin = at;
+
+	while (at < span.length && !(ends[(uint8_t)span.bytes[at]] & end))
+		at++;
+	line_put(line, span.bytes + begin, at - begin);
+	return at - begin;
+}
+
 void line_clear(struct line *line)
 {
 	line->length = 0;
@@ -135,6 +160,17 @@ void line_put(struct line *line, const char *bytes, size_t length)
 	line->columns += length;
 }
 
+void line_number(struct line *line, uint64_t number, unsigned digits)
+{
+	char text[24], *end = text + sizeof(text), *at = end;
+
+	while (number || at > end - digits) {
+		*--at = '0' + number % 10;
+		number /= 10;
+	}
+	line_put(line, at, end - at);
+}
+
 void line_print(struct line *line, const char *format, ...)
 {
 	va_list arguments;
@@ -152,9 +188,13 @@ void line_print(struct line *line, const char *format, ...)
 
 void line_pad(struct line *line, size_t column)
 {
-	do
-		line_put(line, " ", 1);
-	while (line->columns < column && !line->failed);
+	size_t count = line->columns < column ? column - line->columns : 1;
+
+	if (!reserve(line, count))
+		return;
+	memset(line->bytes + line->length, ' ', count);
+	line->length += count;
+	line->columns += count;
 }
 
 void line_cut(struct line *line, size_t columns)
@@ -207,7 +247,7 @@ static size_t put_character(struct line *line, const char *bytes, size_t length)
 void escape_text(struct line *line, struct span span, bool fold)
 {
 	bool begun = false, space = false;
-	size_t at = 0;
+	size_t at = 0, run;
 
 	if (!span.bytes)
 		return;
@@ -221,7 +261,9 @@ void escape_text(struct line *line, struct span span, bool fold)
 			line_put(line, " ", 1);
 		space = false;
 		begun = true;
-		at += put_character(line, span.bytes + at, span.length - at);
+		run = put_run(line, span, at, fold ? ENDS_WORD : ENDS_TEXT);
+		at += run ? run : put_character(line, span.bytes + at,
+						span.length - at);
 	}
 }
 
@@ -235,43 +277,41 @@ static void put_json_unicode(struct line *line, uint32_t code)
 	line_print(line, "\\u%04x", code);
 }
 
+/* As put_character(), inside a JSON string. */
+static size_t put_json_character(struct line *line, const char *bytes,
+				 size_t length)
+{
+	uint32_t code;
+	size_t size = decode(bytes, length, &code);
+
+	if (!size) {
+		line_put(line, "\xef\xbf\xbd", 3);
+		return 1;
+	}
+	if (code == '"' || code == '\\') {
+		line_put(line, "\\", 1);
+		line_put(line, bytes, 1);
+	} else if (code == '\n' || code == '\t') {
+		line_put(line, code == '\n' ? "\\n" : "\\t", 2);
+	} else if (IN_RANGES(code, unsafe_ranges)) {
+		put_json_unicode(line, code);
+	} else {
+		line_put(line, bytes, size);
+	}
+	return size;
+}
+
 void escape_json(struct line *line, struct span span)
 {
-	size_t at = 0, size;
-	uint32_t code;
+	size_t at = 0, run;
 
 	line_put(line, "\"", 1);
 	while (at < span.length && !line->failed) {
-		size = decode(span.bytes + at, span.length - at, &code);
-		if (!size) {
-			line_put(line, "\xef\xbf\xbd", 3);
-			at++;
-			continue;
-		}
-		if (code == '"' || code == '\\') {
-			line_put(line, "\\", 1);
-			line_put(line, span.bytes + at, 1);
-		} else if (code == '\n' || code == '\t') {
-			line_put(line, code == '\n' ? "\\n" : "\\t", 2);
-		} else if (IN_RANGES(code, unsafe_ranges)) {
-			put_json_unicode(line, code);
-		} else {
-			line_put(line, span.bytes + at, size);
-		}
-		at += size;
+		run = put_run(line, span, at, ENDS_JSON);
+		at += run ? run : put_json_character(line, span.bytes + at,
+						     span.length - at);
 	}
 	line_put(line, "\"", 1);
-}
-
-bool escape_is_plain(struct span span)
-{
-	unsigned char odd = 0;
-	size_t i;
-
-	/* No early end: this way the compiler makes vectors of it. */
-	for (i = 0; i < span.length; i++)
-		odd |= (unsigned char)(span.bytes[i] - 0x20) > 0x7e - 0x20;
-	return !odd;
 }
 
 static bool is_letter(const struct span *text, size_t at)

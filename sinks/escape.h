@@ -33,6 +33,9 @@ void line_put(struct line *line, const char *bytes, size_t length);
 void line_print(struct line *line, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Appends a number, with zeroes before it up to so many digits (1 to 20). */
+void line_number(struct line *line, uint64_t number, unsigned digits);
+
 /* Appends spaces up to that column, and at least one. */
 void line_pad(struct line *line, size_t column);
 
@@ -62,9 +65,6 @@ void escape_text(struct line *line, struct span span, bool fold);
  * Source: RFC 8259, section 7.
  */
 void escape_json(struct line *line, struct span span);
-
-/* Printable ASCII only: such bytes need neither of the above but for `"\`. */
-bool escape_is_plain(struct span span);
 
 /*
  * escape_message - append a server's error text without what it quotes

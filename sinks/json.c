@@ -4,17 +4,18 @@
  *
  * Keys are those of OpenTelemetry's semantic conventions where they have one;
  * a key whose value is not known is absent.  Objects gather in one buffer
- * that is written when it is large enough, or when told.
- * Source: https://opentelemetry.io/docs/specs/semconv/database/
+ * that is written when it is large enough, or when told.  They are written
+ * there in place: a generator that is called for each token takes longer than
+ * all that comes before it.
+ * Source: https://opentelemetry.io/docs/specs/semconv/database/; RFC 8259.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <yajl/yajl_gen.h>
 
 #include "sinks/escape.h"
 #include "sinks/sink.h"
@@ -26,36 +27,28 @@ struct sink {
 	FILE *file;
 	bool show_values;
 	bool terminal; /* somebody looks on: each line at once */
-	yajl_gen generator;
 	struct line out;      /* whole objects, not written yet */
-	struct line string;   /* one value, escaped */
 	struct line unquoted; /* a message without its quotes' content */
+	time_t second;	      /* that `clock` tells */
+	char clock[32];
 };
 
-/* yajl's output goes where out of memory is a state and not a crash. */
-static void take_output(void *context, const char *bytes, size_t length)
+static void put(struct sink *sink, const char *text)
 {
-	line_put(context, bytes, length);
+	line_put(&sink->out, text, strlen(text));
 }
 
+/* Behind another one: begin_object() has put the first. */
 static void put_key(struct sink *sink, const char *key)
 {
-	yajl_gen_string(sink->generator, (const unsigned char *)key,
-			strlen(key));
+	line_put(&sink->out, ",\"", 2);
+	put(sink, key);
+	line_put(&sink->out, "\":", 2);
 }
 
 static void put_text(struct sink *sink, struct span text)
 {
-	if (escape_is_plain(text)) {
-		yajl_gen_string(sink->generator,
-				(const unsigned char *)text.bytes, text.length);
-		return;
-	}
-	/* yajl passes the text of a number through as it is. */
-	line_clear(&sink->string);
-	escape_json(&sink->string, text);
-	yajl_gen_number(sink->generator, sink->string.bytes,
-			sink->string.length);
+	escape_json(&sink->out, text);
 }
 
 /* Strings that are empty are not known: their key is left out. */
@@ -81,25 +74,62 @@ static void put_spans(struct sink *sink, const char *key,
 	size_t i;
 
 	put_key(sink, key);
-	yajl_gen_array_open(sink->generator);
-	for (i = 0; i < count; i++)
+	put(sink, "[");
+	for (i = 0; i < count; i++) {
+		if (i)
+			put(sink, ",");
 		put_text(sink, spans[i]);
-	yajl_gen_array_close(sink->generator);
+	}
+	put(sink, "]");
 }
 
 static void put_number(struct sink *sink, const char *key, uint64_t number)
 {
-	char text[24];
-	int length = snprintf(text, sizeof(text), "%" PRIu64, number);
-
 	put_key(sink, key);
-	yajl_gen_number(sink->generator, text, length);
+	line_number(&sink->out, number, 1);
+}
+
+/* A number that is a name: conventions have it as a string. */
+static void put_code(struct sink *sink, const char *key, uint64_t code)
+{
+	put_key(sink, key);
+	put(sink, "\"");
+	line_number(&sink->out, code, 1);
+	put(sink, "\"");
+}
+
+static void put_signed(struct sink *sink, int64_t number)
+{
+	uint64_t size = number;
+
+	if (number < 0) {
+		put(sink, "-");
+		size = -size;
+	}
+	line_number(&sink->out, size, 1);
+}
+
+/* With a point where it would be read as an integer else. */
+static void put_real(struct sink *sink, double real)
+{
+	char text[32];
+
+	if (!isfinite(real)) { /* no number of JSON's */
+		put(sink, "null");
+		return;
+	}
+	snprintf(text, sizeof(text), "%.20g", real);
+	put(sink, text);
+	if (strspn(text, "0123456789-") == strlen(text)) {
+		put(sink, ".");
+		line_number(&sink->out, 0, 1);
+	}
 }
 
 static void put_bool(struct sink *sink, const char *key, bool value)
 {
 	put_key(sink, key);
-	yajl_gen_bool(sink->generator, value);
+	put(sink, value ? "true" : "false");
 }
 
 /* Milliseconds with microseconds behind the point, in no locale's manner. */
@@ -107,31 +137,36 @@ static void put_ms(struct sink *sink, const char *key, uint64_t from_ns,
 		   uint64_t to_ns)
 {
 	uint64_t us = (to_ns - from_ns) / 1000;
-	char text[32];
-	int length;
 
 	if (!from_ns || to_ns < from_ns)
 		return;
-	length = snprintf(text, sizeof(text), "%" PRIu64 ".%03u", us / 1000,
-			  (unsigned)(us % 1000));
 	put_key(sink, key);
-	yajl_gen_number(sink->generator, text, length);
+	line_number(&sink->out, us / 1000, 1);
+	put(sink, ".");
+	line_number(&sink->out, us % 1000, 3);
 }
 
 /* RFC 3339, UTC, microseconds. */
 static void put_timestamp(struct sink *sink, uint64_t timestamp_ns)
 {
-	time_t seconds = timestamp_ns / NS_PER_SECOND;
-	char text[64];
+	time_t second = timestamp_ns / NS_PER_SECOND;
 	struct tm tm;
-	size_t length;
 
-	if (!timestamp_ns || !gmtime_r(&seconds, &tm))
+	if (!timestamp_ns)
 		return;
-	length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + length, sizeof(text) - length, ".%06uZ",
-		 (unsigned)(timestamp_ns % NS_PER_SECOND / 1000));
-	put_string(sink, "timestamp", text);
+	/* The calendar is asked once a second, not for each record. */
+	if (!*sink->clock || second != sink->second) {
+		if (!gmtime_r(&second, &tm))
+			return;
+		strftime(sink->clock, sizeof(sink->clock),
+			 "%Y-%m-%dT%H:%M:%S.", &tm);
+		sink->second = second;
+	}
+	put_key(sink, "timestamp");
+	put(sink, "\"");
+	put(sink, sink->clock);
+	line_number(&sink->out, timestamp_ns % NS_PER_SECOND / 1000, 6);
+	put(sink, "Z\"");
 }
 
 static void put_process(struct sink *sink, const struct record *record)
@@ -197,25 +232,18 @@ static void put_parameters(struct sink *sink, const struct exchange *exchange)
 
 static void put_attribute(struct sink *sink, const struct attribute *attribute)
 {
-	char text[24];
-	int length;
-
 	switch (attribute->kind) {
 	case ATTRIBUTE_TEXT:
 		put_text(sink, attribute->text);
 		break;
 	case ATTRIBUTE_NUMBER:
-		length = snprintf(text, sizeof(text), "%" PRId64,
-				  attribute->number);
-		yajl_gen_number(sink->generator, text, length);
+		put_signed(sink, attribute->number);
 		break;
 	case ATTRIBUTE_REAL:
-		/* Refused when it is no number of JSON's: null then. */
-		if (yajl_gen_double(sink->generator, attribute->real))
-			yajl_gen_null(sink->generator);
+		put_real(sink, attribute->real);
 		break;
 	case ATTRIBUTE_BOOL:
-		yajl_gen_bool(sink->generator, attribute->number != 0);
+		put(sink, attribute->number ? "true" : "false");
 		break;
 	}
 }
@@ -241,28 +269,37 @@ static bool key_was_put(const struct exchange *exchange, size_t index)
 	return false;
 }
 
+/* The values of the key of the attribute at `first`, which is the first. */
+static void put_list(struct sink *sink, const struct exchange *exchange,
+		     size_t first)
+{
+	const struct attribute *attributes = exchange->attributes;
+
+	put(sink, "[");
+	for (size_t i = first; i < exchange->attribute_count; i++) {
+		if (strcmp(attributes[i].key, attributes[first].key))
+			continue;
+		if (i != first)
+			put(sink, ",");
+		put_attribute(sink, &attributes[i]);
+	}
+	put(sink, "]");
+}
+
 /* What one protocol has: a key that comes several times holds a list. */
 static void put_attributes(struct sink *sink, const struct exchange *exchange)
 {
 	const struct attribute *attributes = exchange->attributes;
 
 	for (size_t i = 0; i < exchange->attribute_count; i++) {
-		bool list;
-
 		if ((attributes[i].value && !sink->show_values) ||
 		    key_was_put(exchange, i))
 			continue;
-		list = count_key(exchange, i) > 1;
 		put_key(sink, attributes[i].key);
-		if (!list) {
+		if (count_key(exchange, i) > 1)
+			put_list(sink, exchange, i);
+		else
 			put_attribute(sink, &attributes[i]);
-			continue;
-		}
-		yajl_gen_array_open(sink->generator);
-		for (size_t k = i; k < exchange->attribute_count; k++)
-			if (!strcmp(attributes[k].key, attributes[i].key))
-				put_attribute(sink, &attributes[k]);
-		yajl_gen_array_close(sink->generator);
 	}
 }
 
@@ -296,22 +333,21 @@ static void put_query(struct sink *sink, const struct exchange *exchange)
 static void put_error(struct sink *sink, const struct exchange *exchange)
 {
 	struct span message = exchange->message;
-	char status[24];
 
-	snprintf(status, sizeof(status), "%" PRId64, exchange->status);
 	if (exchange->family == FAMILY_DATABASE && exchange->status_name.bytes)
 		put_span(sink, "db.response.status_code",
 			 exchange->status_name);
 	else if (exchange->family == FAMILY_DATABASE && exchange->status >= 0)
-		put_string(sink, "db.response.status_code", status);
+		put_code(sink, "db.response.status_code", exchange->status);
 	put_span(sink, "datasnoop.sqlstate", exchange->sqlstate);
 	if (!exchange->failed)
 		return;
 	if (exchange->status_name.bytes)
 		put_span(sink, "error.type", exchange->status_name);
+	else if (exchange->status > 0)
+		put_code(sink, "error.type", exchange->status);
 	else
-		put_string(sink, "error.type",
-			   exchange->status > 0 ? status : "_OTHER");
+		put_string(sink, "error.type", "_OTHER");
 	if (message.bytes && !sink->show_values) {
 		line_clear(&sink->unquoted);
 		escape_message(&sink->unquoted, message);
@@ -370,16 +406,25 @@ static int json_flush(struct sink *sink)
 	return error;
 }
 
+/* The first key of each is its event's name; the length of `out` before. */
+static size_t begin_object(struct sink *sink, const char *event)
+{
+	size_t start = sink->out.length;
+
+	put(sink, "{\"event.name\":\"");
+	put(sink, event);
+	put(sink, "\"");
+	return start;
+}
+
 /* Ends an object that began at `start`; one that lacks bytes is taken back. */
 static int end_object(struct sink *sink, size_t start)
 {
 	bool failed;
 
-	yajl_gen_map_close(sink->generator);
-	yajl_gen_reset(sink->generator, "\n");
-	failed = sink->out.failed || sink->string.failed ||
-		 sink->unquoted.failed;
-	sink->out.failed = sink->string.failed = sink->unquoted.failed = false;
+	put(sink, "}\n");
+	failed = sink->out.failed || sink->unquoted.failed;
+	sink->out.failed = sink->unquoted.failed = false;
 	if (failed) {
 		sink->out.length = start;
 		return -ENOMEM;
@@ -391,10 +436,8 @@ static int end_object(struct sink *sink, size_t start)
 
 static int json_record(struct sink *sink, const struct record *record)
 {
-	size_t start = sink->out.length;
+	size_t start = begin_object(sink, "datasnoop.exchange");
 
-	yajl_gen_map_open(sink->generator);
-	put_string(sink, "event.name", "datasnoop.exchange");
 	put_timestamp(sink, record->timestamp_ns);
 	put_process(sink, record);
 	put_network(sink, record);
@@ -449,10 +492,8 @@ static void put_packets(struct sink *sink, const struct account *account)
 
 static int json_summary(struct sink *sink, const struct account *account)
 {
-	size_t start = sink->out.length;
+	size_t start = begin_object(sink, "datasnoop.summary");
 
-	yajl_gen_map_open(sink->generator);
-	put_string(sink, "event.name", "datasnoop.summary");
 	if (account->offline) {
 		put_packets(sink, account);
 	} else {
@@ -500,9 +541,7 @@ static int json_close(struct sink *sink)
 {
 	int error = json_flush(sink);
 
-	yajl_gen_free(sink->generator);
 	line_free(&sink->out);
-	line_free(&sink->string);
 	line_free(&sink->unquoted);
 	free(sink);
 	return error;
@@ -517,13 +556,6 @@ static struct sink *json_open(FILE *file, bool show_values)
 	sink->file = file;
 	sink->show_values = show_values;
 	sink->terminal = isatty(fileno(file));
-	sink->generator = yajl_gen_alloc(NULL);
-	if (!sink->generator) {
-		free(sink);
-		return NULL;
-	}
-	yajl_gen_config(sink->generator, yajl_gen_print_callback, take_output,
-			&sink->out);
 	return sink;
 }
 

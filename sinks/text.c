@@ -18,7 +18,7 @@
 #include "sinks/sink.h"
 
 #define NARROW_COLUMNS 110 /* below, the columns that can be missed are */
-#define NS_PER_MS      1000000.0
+#define NS_PER_MS      1000000
 #define NS_PER_SECOND  1000000000
 
 enum column {
@@ -58,6 +58,8 @@ struct sink {
 	bool terminal;
 	bool headed;	      /* the header has been written */
 	bool narrow;	      /* in its narrow form */
+	time_t second;	      /* that `clock` tells */
+	char clock[32];
 	struct line line;     /* reused from record to record */
 	struct line cell;     /* the part of it that is made apart */
 	struct line unquoted; /* raw: a message without its quotes' content */
@@ -78,17 +80,31 @@ static unsigned terminal_columns(const struct sink *sink)
 	return size.ws_col;
 }
 
-static void put_time(struct line *line, uint64_t timestamp_ns)
+static void put(struct line *line, const char *text)
 {
-	time_t seconds = timestamp_ns / NS_PER_SECOND;
+	line_put(line, text, strlen(text));
+}
+
+static void put_time(struct sink *sink, uint64_t timestamp_ns)
+{
+	time_t second = timestamp_ns / NS_PER_SECOND;
+	struct line *line = &sink->line;
 	struct tm tm;
 
-	if (!timestamp_ns || !localtime_r(&seconds, &tm))
-		line_put(line, "-", 1);
-	else
-		line_print(line, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min,
-			   tm.tm_sec,
-			   (unsigned)(timestamp_ns % NS_PER_SECOND / 1000000));
+	/* The calendar is asked once a second, not for each record. */
+	if (timestamp_ns && (!*sink->clock || second != sink->second)) {
+		if (!localtime_r(&second, &tm))
+			timestamp_ns = 0;
+		else if (strftime(sink->clock, sizeof(sink->clock),
+				  "%H:%M:%S.", &tm))
+			sink->second = second;
+	}
+	if (!timestamp_ns) {
+		put(line, "-");
+		return;
+	}
+	put(line, sink->clock);
+	line_number(line, timestamp_ns % NS_PER_SECOND / NS_PER_MS, 3);
 }
 
 static void put_endpoint(struct line *line, const struct endpoint *end)
@@ -98,8 +114,10 @@ static void put_endpoint(struct line *line, const struct endpoint *end)
 	line_put(line, "[", brackets);
 	escape_text(line, span_of(end->address), false);
 	line_put(line, "]", brackets);
-	if (end->port)
-		line_print(line, ":%u", end->port);
+	if (end->port) {
+		line_put(line, ":", 1);
+		line_number(line, end->port, 1);
+	}
 }
 
 /* Who is at the other end; "<" where that is the one who asks. */
@@ -116,16 +134,29 @@ static void put_peer(struct line *line, const struct record *record)
 		line_put(line, "-", 1);
 }
 
+/* Milliseconds, with fewer digits behind the point the more there are. */
 static void put_duration(struct line *line, const struct exchange *exchange)
 {
-	double ms;
+	uint64_t ns = exchange->end_ns - exchange->start_ns, units;
+	unsigned digits = ns < 100 * NS_PER_MS ? 2 : ns < 1000 * NS_PER_MS;
+	unsigned per_ms = digits == 2 ? 100 : digits ? 10 : 1;
+	unsigned unit_ns = NS_PER_MS / per_ms;
 
 	if (!exchange->start_ns || exchange->end_ns < exchange->start_ns) {
-		line_put(line, "-", 1);
+		put(line, "-");
 		return;
 	}
-	ms = (exchange->end_ns - exchange->start_ns) / NS_PER_MS;
-	line_print(line, "%.*f", ms < 100 ? 2 : ms < 1000 ? 1 : 0, ms);
+	if (ns % unit_ns == unit_ns / 2) {
+		/* Halves, which only microseconds have often, as C has them. */
+		line_print(line, "%.*f", (int)digits, ns / (double)NS_PER_MS);
+		return;
+	}
+	units = (ns + unit_ns / 2) / unit_ns;
+	line_number(line, units / per_ms, 1);
+	if (digits) {
+		put(line, ".");
+		line_number(line, units % per_ms, digits);
+	}
 }
 
 static void put_error(struct sink *sink, const struct exchange *exchange)
@@ -231,7 +262,7 @@ static void put_operation(struct sink *sink, const struct exchange *exchange,
 	/* What was missed is told though the statement be cut for it. */
 	if (room > strlen(missed))
 		line_cut(cell, room - strlen(missed));
-	line_print(cell, "%s", missed);
+	put(cell, missed);
 	if (room)
 		line_cut(cell, room);
 }
@@ -244,11 +275,11 @@ static void put_cell(struct sink *sink, const struct record *record,
 
 	switch (column) {
 	case COLUMN_TIME:
-		put_time(line, record->timestamp_ns);
+		put_time(sink, record->timestamp_ns);
 		break;
 	case COLUMN_PID:
 		if (record->process->pid)
-			line_print(line, "%u", record->process->pid);
+			line_number(line, record->process->pid, 1);
 		else
 			line_put(line, "-", 1);
 		break;
@@ -257,11 +288,11 @@ static void put_cell(struct sink *sink, const struct record *record,
 			    record->process->comm : "-"), false);
 		break;
 	case COLUMN_TLS:
-		line_print(line, "%s", record->tls ? record->tls : "-");
+		put(line, record->tls ? record->tls : "-");
 		break;
 	case COLUMN_PROTO:
-		line_print(line, "%s", exchange->application ?
-			   exchange->application : exchange->system);
+		put(line, exchange->application ? exchange->application :
+						  exchange->system);
 		break;
 	case COLUMN_PEER:
 		put_peer(line, record);
@@ -273,7 +304,7 @@ static void put_cell(struct sink *sink, const struct record *record,
 		if (exchange->rows < 0)
 			line_put(line, "-", 1);
 		else
-			line_print(line, "%" PRId64, exchange->rows);
+			line_number(line, exchange->rows, 1);
 		break;
 	default: /* SENSITIVE: nothing is classified */
 		line_put(line, "-", 1);
