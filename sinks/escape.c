@@ -131,15 +131,13 @@ void line_free(struct line *line)
 	*line = (struct line){0};
 }
 
-/* Room for `length` more bytes, or line->failed. */
-static bool reserve(struct line *line, size_t length)
+/* Makes room for `length` more bytes; false: out of memory. */
+static bool grow(struct line *line, size_t length)
 {
 	size_t room = line->room ? line->room : LINE_ROOM_BYTES;
 	char *bytes;
 
-	if (line->room - line->length >= length)
-		return true;
-	while (room - line->length < length)
+	while (room - line->length <= length)
 		room *= 2;
 	bytes = realloc(line->bytes, room);
 	if (!bytes) {
@@ -151,13 +149,17 @@ static bool reserve(struct line *line, size_t length)
 	return true;
 }
 
-void line_put(struct line *line, const char *bytes, size_t length)
+char *line_room(struct line *line, size_t length)
 {
-	if (!length || !reserve(line, length))
-		return;
-	memcpy(line->bytes + line->length, bytes, length);
+	char *room;
+
+	/* One more than asked for: nothing, too, is written somewhere. */
+	if (line->room - line->length <= length && !grow(line, length))
+		return NULL;
+	room = line->bytes + line->length;
 	line->length += length;
 	line->columns += length;
+	return room;
 }
 
 void line_number(struct line *line, uint64_t number, unsigned digits)
@@ -189,12 +191,10 @@ void line_print(struct line *line, const char *format, ...)
 void line_pad(struct line *line, size_t column)
 {
 	size_t count = line->columns < column ? column - line->columns : 1;
+	char *room = line_room(line, count);
 
-	if (!reserve(line, count))
-		return;
-	memset(line->bytes + line->length, ' ', count);
-	line->length += count;
-	line->columns += count;
+	if (room)
+		memset(room, ' ', count);
 }
 
 void line_cut(struct line *line, size_t columns)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "parsers/exchange.h"
 
@@ -28,8 +29,23 @@ struct line {
 void line_clear(struct line *line);
 void line_free(struct line *line);
 
+/*
+ * line_room - where `length` more bytes are to be written, a column each
+ *
+ * NULL: out of memory, see line->failed.
+ */
+char *line_room(struct line *line, size_t length);
+
 /* Appends bytes as they are; they count as one column each. */
-void line_put(struct line *line, const char *bytes, size_t length);
+static inline void line_put(struct line *line, const char *bytes,
+			    size_t length)
+{
+	char *room = line_room(line, length);
+
+	if (room)
+		memcpy(room, bytes, length);
+}
+
 void line_print(struct line *line, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

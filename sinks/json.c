@@ -41,9 +41,14 @@ static void put(struct sink *sink, const char *text)
 /* Behind another one: begin_object() has put the first. */
 static void put_key(struct sink *sink, const char *key)
 {
-	line_put(&sink->out, ",\"", 2);
-	put(sink, key);
-	line_put(&sink->out, "\":", 2);
+	size_t length = strlen(key);
+	char *at = line_room(&sink->out, length + 4);
+
+	if (!at)
+		return;
+	memcpy(at, ",\"", 2);
+	memcpy(at + 2, key, length);
+	memcpy(at + 2 + length, "\":", 2);
 }
 
 static void put_text(struct sink *sink, struct span text)
