@@ -752,6 +752,7 @@ static void *mysql_open(bool from_start, const struct observer *observer)
 
 	if (!my)
 		return NULL;
+	sql_text_open();
 	my->observer = observer;
 	my->from_start = from_start;
 	mysql_response_reset(my);
@@ -809,11 +810,10 @@ static void mysql_close(void *state)
 	buffer_free(&my->flows[SIDE_SERVER].gathered);
 	buffer_free(&my->response.error);
 	buffer_free(&my->namespace);
-	buffer_free(&my->shown);
-	buffer_free(&my->masked);
+	sql_text_release(my->text);
 	buffer_free(&my->names);
-	free(my->description);
 	free(my);
+	sql_text_close();
 }
 
 const struct parser mysql_parser = {

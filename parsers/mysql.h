@@ -25,7 +25,7 @@
 #include "parsers/buffer.h"
 #include "parsers/cursor.h"
 #include "parsers/parser.h"
-#include "parsers/sql.h"
+#include "parsers/sql_text.h"
 
 #define MYSQL_HEADER_BYTES   4
 #define MYSQL_PACKET_MAX     0xffffffu /* of this length: continued */
@@ -270,9 +270,8 @@ struct mysql {
 	struct columns columns;
 	struct statements *statements;
 	struct exchange exchange;
-	struct buffer shown, masked;
+	struct sql_text *text; /* held: the exchange's statement; NULL: none */
 	struct buffer names; /* qualified targets of the exchange */
-	struct sql_description *description;
 	char unnamed[24]; /* "COM_??? (0x2f)" */
 };
 

@@ -165,31 +165,28 @@ static unsigned sql_flags(const struct mysql *my)
 	return my->status & STATUS_NO_BACKSLASH ? SQL_NO_BACKSLASH : 0;
 }
 
+static void forget_text(struct mysql *my)
+{
+	sql_text_release(my->text);
+	my->text = NULL;
+}
+
 /* The statement's two texts, its verb and its tables. */
 static void describe_statement(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
-	const char *text = (const char *)head->text.bytes;
-	size_t length = head->text.length;
-	unsigned flags = sql_flags(my);
 
-	if (!my->description)
-		my->description = malloc(sizeof(*my->description));
-	if (!my->description || !length ||
-	    !buffer_reserve(&my->shown, SQL_ROOM(length)) ||
-	    !buffer_reserve(&my->masked, SQL_ROOM(length)))
+	if (!head->text.length)
 		return;
-	sql_describe(my->description, text, length, flags);
-	exchange->statement.bytes = (char *)my->shown.bytes;
-	exchange->statement.length = sql_redact(text, length, flags,
-						(char *)my->shown.bytes);
-	exchange->masked.bytes = (char *)my->masked.bytes;
-	exchange->masked.length = sql_mask(text, length, flags,
-					   (char *)my->masked.bytes);
+	my->text = sql_text_hold(buffer_span(&head->text), sql_flags(my));
+	if (!my->text)
+		return;
+	exchange->statement = my->text->shown;
+	exchange->masked = my->text->masked;
 	exchange->statement_cut = head->text_cut;
 	if ((head->code == COM_QUERY || is_execution(head->code)) &&
-	    my->description->operation[0])
-		exchange->operation = my->description->operation;
+	    my->text->description.operation[0])
+		exchange->operation = my->text->description.operation;
 }
 
 /* Adds a target unless it is there. */
@@ -218,7 +215,7 @@ static void learn_namespace(struct mysql *my, size_t named)
 		struct span schema = span_of(&columns->names, origin->schema);
 
 		for (size_t j = 0; j < named && schema.length; j++) {
-			if (!same_name(my->description->tables[j], table))
+			if (!same_name(my->text->description.tables[j], table))
 				continue;
 			mysql_set_namespace(my, schema.bytes, schema.length);
 			return;
@@ -232,8 +229,9 @@ static void learn_namespace(struct mysql *my, size_t named)
  */
 static struct span name_behind(const struct mysql *my, struct span table)
 {
-	const struct sql_description *d = my->description;
-	size_t count = my->exchange.masked.bytes ? d->table_count : 0, found;
+	const struct sql_description *d =
+		my->text ? &my->text->description : NULL;
+	size_t count = d ? d->table_count : 0, found;
 	struct span none = { NULL, 0 };
 
 	for (size_t i = 0; i < count; i++)
@@ -295,8 +293,7 @@ static void describe_targets(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
 	const struct columns *columns = &my->columns;
-	size_t named = exchange->masked.bytes ?
-			       my->description->table_count : 0;
+	size_t named = my->text ? my->text->description.table_count : 0;
 
 	learn_namespace(my, named);
 	exchange->namespace = namespace_of(my);
@@ -309,7 +306,7 @@ static void describe_targets(struct mysql *my, const struct command *head)
 	for (size_t i = 0; i < columns->origin_count; i++)
 		add_origin(my, &columns->origins[i]);
 	for (size_t i = 0; i < named; i++)
-		add_named(my, my->description->tables[i]);
+		add_named(my, my->text->description.tables[i]);
 	if (head->code == COM_FIELD_LIST && head->text.length &&
 	    !columns->origin_count)
 		add_named(my, (struct span){ (char *)head->text.bytes,
@@ -452,6 +449,7 @@ static void describe_request(struct mysql *my, const struct command *head)
 	exchange->tid = head->tid;
 	exchange->complete = is_complete(head);
 	exchange->missed_bytes = head->missed;
+	forget_text(my);
 	if (has_statement(head->code))
 		describe_statement(my, head);
 	if (is_login(head))
@@ -570,12 +568,12 @@ static void follow_use(struct mysql *my, const struct command *head)
 {
 	struct exchange *exchange = &my->exchange;
 
-	if (head->code != COM_QUERY || !exchange->masked.bytes ||
-	    !my->description->database.length)
+	if (head->code != COM_QUERY || !my->text ||
+	    !my->text->description.database.length)
 		return;
 	if (!exchange->status && is_complete(head)) {
-		mysql_set_namespace(my, my->description->database.bytes,
-				    my->description->database.length);
+		mysql_set_namespace(my, my->text->description.database.bytes,
+				    my->text->description.database.length);
 		exchange->namespace = namespace_of(my);
 	} else if (exchange->status <= 0 && !is_complete(head)) {
 		my->namespace_known = false;
@@ -628,8 +626,7 @@ static void report_one(struct mysql *my)
 	exchange_done(exchange);
 	mysql_pop(my);
 	mysql_response_reset(my);
-	buffer_reset(&my->shown);
-	buffer_reset(&my->masked);
+	forget_text(my);
 	buffer_reset(&my->names);
 }
 

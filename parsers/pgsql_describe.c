@@ -16,12 +16,12 @@
  */
 #include "parsers/pgsql.h"
 #include "parsers/sql.h"
+#include "parsers/text_cache.h"
 
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <utlist.h>
 
 #define TOKENS_PARSED_MAX 1500 /* of a statement given to the parser; 3 ms */
 #define DEPTH_MAX	  512  /* of its tree looked at */
@@ -29,14 +29,10 @@
 #define CTES_MAX	  16   /* names of common table expressions */
 #define TEXTS_MAX	  512  /* statements remembered */
 #define TEXTS_BYTES_MAX	  (4u << 20) /* of them */
-#define BUCKETS		  256  /* of lists by hash; a power of two */
 
 /* A text, and what is known of it; of a shape only the tables. */
 struct entry {
-	struct entry *next, *previous;	       /* latest used first */
-	struct entry *next_alike, *previous_alike; /* of the same bucket */
-	uint32_t hash;
-	uint8_t flags;
+	struct text_entry known;
 	struct buffer text, shown, masked, names;
 	struct text_piece targets[EXCHANGE_TARGETS_MAX];
 	struct pgsql_description description;
@@ -48,25 +44,16 @@ enum entry_flag {
 	ENTRY_SHAPE = 4 /* the text is a masked one */
 };
 
-static struct {
-	unsigned users;
-	struct entry *entries, *buckets[BUCKETS];
-	size_t count, bytes;
-} cache;
-
 static size_t entry_bytes(const struct entry *entry)
 {
 	return sizeof(*entry) + entry->text.room + entry->shown.room +
 	       entry->masked.room + entry->names.room;
 }
 
-static void free_entry(struct entry *entry)
+static void free_entry(struct text_entry *known)
 {
-	DL_DELETE2(cache.entries, entry, previous, next);
-	DL_DELETE2(cache.buckets[entry->hash % BUCKETS], entry,
-		   previous_alike, next_alike);
-	cache.count--;
-	cache.bytes -= entry_bytes(entry);
+	struct entry *entry = (struct entry *)known;
+
 	buffer_free(&entry->text);
 	buffer_free(&entry->shown);
 	buffer_free(&entry->masked);
@@ -74,59 +61,40 @@ static void free_entry(struct entry *entry)
 	free(entry);
 }
 
+static struct text_cache cache = {
+	.count_max = TEXTS_MAX,
+	.bytes_max = TEXTS_BYTES_MAX,
+	.free = free_entry,
+};
+
 void pgsql_describe_open(void)
 {
-	cache.users++;
+	text_cache_open(&cache);
 }
 
 void pgsql_describe_close(void)
 {
-	if (--cache.users)
-		return;
-	while (cache.entries)
-		free_entry(cache.entries);
+	text_cache_close(&cache);
 }
 
-/* FNV-1a: http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_of(struct span text, uint8_t flags)
+static struct entry *find_entry(struct span text, unsigned flags)
 {
-	uint32_t hash = 2166136261u ^ flags;
-
-	for (size_t i = 0; i < text.length; i++)
-		hash = (hash ^ (uint8_t)text.bytes[i]) * 16777619u;
-	return hash;
-}
-
-static struct entry *find_entry(struct span text, uint8_t flags)
-{
-	uint32_t hash = hash_of(text, flags);
-	struct entry *each;
-
-	DL_FOREACH2(cache.buckets[hash % BUCKETS], each, next_alike)
-		if (each->hash == hash && each->flags == flags &&
-		    each->text.length == text.length && text.length &&
-		    !memcmp(each->text.bytes, text.bytes, text.length))
-			break;
-	if (each && each != cache.entries) {
-		DL_DELETE2(cache.entries, each, previous, next);
-		DL_PREPEND2(cache.entries, each, previous, next);
-	}
-	return each;
+	return (struct entry *)text_cache_find(&cache, text, flags);
 }
 
 /* An entry for the text, in no list yet; NULL: out of memory. */
-static struct entry *new_entry(struct span text, uint8_t flags)
+static struct entry *new_entry(struct span text, unsigned flags)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 
 	if (!entry)
 		return NULL;
-	entry->flags = flags;
-	entry->hash = hash_of(text, flags);
 	/* The scanner and the parser want a NUL at the end. */
 	if (buffer_append(&entry->text, text.bytes, text.length) &&
 	    buffer_append(&entry->text, "", 1)) {
 		entry->text.length--;
+		entry->known.text = buffer_span(&entry->text);
+		entry->known.flags = flags;
 		return entry;
 	}
 	buffer_free(&entry->text);
@@ -134,17 +102,9 @@ static struct entry *new_entry(struct span text, uint8_t flags)
 	return NULL;
 }
 
-/* Lists it, and forgets the longest unused. */
 static void keep_entry(struct entry *entry)
 {
-	DL_PREPEND2(cache.entries, entry, previous, next);
-	DL_PREPEND2(cache.buckets[entry->hash % BUCKETS], entry,
-		    previous_alike, next_alike);
-	cache.count++;
-	cache.bytes += entry_bytes(entry);
-	while (cache.count > TEXTS_MAX || (cache.bytes > TEXTS_BYTES_MAX &&
-					   cache.count > 2))
-		free_entry(cache.entries->previous);
+	text_cache_keep(&cache, &entry->known, entry_bytes(entry));
 }
 
 /* The tokens of a text, as far as they are sure. */
@@ -443,7 +403,7 @@ static bool mask_text(struct entry *entry, const struct scan *scan)
 		size_t start = (size_t)token->start;
 
 		if (!text.bytes || start < m.copied ||
-		    (!(entry->flags & ENTRY_CONFORMING) &&
+		    (!(entry->known.flags & ENTRY_CONFORMING) &&
 		     token->token == PG_QUERY__TOKEN__SCONST &&
 		     is_ambiguous(text))) {
 			sure = false;
@@ -745,7 +705,7 @@ static void describe(struct entry *entry)
 	read_words(entry, &scan);
 	if (scan.result)
 		pg_query__scan_result__free_unpacked(scan.result, NULL);
-	find_targets(entry, sure && !(entry->flags & ENTRY_CUT) &&
+	find_targets(entry, sure && !(entry->known.flags & ENTRY_CUT) &&
 				    tokens <= TOKENS_PARSED_MAX);
 	d->shown = buffer_span(&entry->shown);
 	d->masked = buffer_span(&entry->masked);
@@ -758,8 +718,8 @@ static void describe(struct entry *entry)
 const struct pgsql_description *pgsql_description(struct span text,
 						  bool conforming, bool cut)
 {
-	uint8_t flags = (uint8_t)((conforming ? ENTRY_CONFORMING : 0) |
-				  (cut ? ENTRY_CUT : 0));
+	unsigned flags = (conforming ? ENTRY_CONFORMING : 0) |
+			 (cut ? ENTRY_CUT : 0);
 	struct entry *entry = find_entry(text, flags);
 
 	if (entry)
