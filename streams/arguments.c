@@ -5,11 +5,10 @@
  * Any process's arguments can be seen by ps(1) while it lives; in a record
  * they would outlive it.  So names decide, and rather too much is masked.
  */
-#define _GNU_SOURCE /* strcasestr, memmem, strchrnul */
+#define _GNU_SOURCE /* memrchr */
 #include "streams/arguments.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,14 +37,17 @@ static bool names_secret(const char *name, const char *end)
 		"apikey", "api-key", "api_key",	    "access-key",
 		"access_key", "private-key", "credential", "cookie",
 		"authorization",
-	};
-	char copy[128];
-	size_t length = (size_t)(end - name);
+	}; /* begun by one of "acpst" */
 
-	snprintf(copy, sizeof(copy), "%.*s", (int)length, name);
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (strcasestr(copy, words[i]))
-			return true;
+	/* Asked of each argument of each connection's process. */
+	for (const char *at = name; at < end; at++) {
+		if (!memchr("acpst", *at | 0x20, 5))
+			continue;
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+			if ((size_t)(end - at) >= strlen(words[i]) &&
+			    !strncasecmp(at, words[i], strlen(words[i])))
+				return true;
+	}
 	return false;
 }
 
@@ -125,8 +127,11 @@ void arguments_show(char *to, size_t size, const char *arguments,
 
 	for (bool first = true; at < end; first = false) {
 		size_t bytes = strnlen(at, (size_t)(end - at));
+		size_t kept = bytes < sizeof(argument) ? bytes :
+							 sizeof(argument) - 1;
 
-		snprintf(argument, sizeof(argument), "%.*s", (int)bytes, at);
+		memcpy(argument, at, kept);
+		argument[kept] = '\0';
 		at += bytes + 1;
 		if (!first)
 			put(&shown, " ", 1);

@@ -3,6 +3,7 @@
  * test_arguments.c - no secret of a command line is shown, all else is.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,19 @@ START_TEST(test_small)
 }
 END_TEST
 
+/* However long the name is that ends in the telling word. */
+START_TEST(test_long_name)
+{
+	char argument[400], shown[400];
+	int length = snprintf(argument, sizeof(argument),
+			      "--%0150d-password=secret", 0);
+
+	arguments_show(shown, sizeof(shown), argument, (size_t)length);
+	ck_assert_ptr_null(strstr(shown, "secret"));
+	ck_assert_ptr_nonnull(strstr(shown, "-password=?"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("arguments");
@@ -72,6 +86,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_line, 0,
 			    sizeof(lines) / sizeof(lines[0]));
 	tcase_add_test(tcase, test_small);
+	tcase_add_test(tcase, test_long_name);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
