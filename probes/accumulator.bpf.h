@@ -27,6 +27,14 @@
 #define bpf_probe_read_user bpf_probe_read
 #define bpf_probe_read_kernel bpf_probe_read
 #define bpf_probe_read_kernel_str bpf_probe_read_str
+#else
+/*
+ * By another name: at each call by its own, libbcc looks the helper up in a
+ * table of all the kernel's symbols, and builds that anew each time.
+ */
+static int (*read_user)(void *to, u32 size, const void *from) =
+	(void *)BPF_FUNC_probe_read_user;
+#define bpf_probe_read_user read_user
 #endif
 
 #ifdef TRANSPORT_PERF_BUFFER
