@@ -342,6 +342,7 @@ static int place_tail(struct program *program, const char *name, int fd)
 		uint32_t index;
 	} tails[] = {
 		{"send_large", "tails", 0},
+		{"send_moved", "tails", 2},
 		{"send_large_raw", "raw_tails", 0},
 		{"send_vector", "raw_tails", 1},
 	};

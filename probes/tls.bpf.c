@@ -25,8 +25,21 @@ struct frame {
 
 #define FRAME_UNCORK 2
 
+/* What a call has moved, on its way from its return to send_moved. */
+struct returned {
+	u64 object;
+	u64 from;
+	u64 length;
+	u64 first_ns;
+	u64 last_ns;
+	u32 direction;
+	u16 tls;
+	u16 in_kernel; /* the bytes never were in the process's memory */
+};
+
 struct call {
 	struct frame frames[2];
+	struct returned returned;
 	s32 fd; /* of the last system call in this TLS call; -1: none */
 	s32 near_fd; /* of the thread's last TLS record elsewhere; -1: none */
 	u64 left;    /* stack pointer at the last return, until an entry */
@@ -133,28 +146,44 @@ static __always_inline int admit(void *ctx, struct counters *count,
 }
 
 /*
- * capture - a TLS call has moved bytes: to the connection of its object
- * @in_kernel: they never were in the process's memory
+ * Tail-called: a TLS call has moved bytes, which go to the connection of its
+ * object.  All returns share it: inlined in each, it would be most of what is
+ * compiled when the tracer starts.
  */
-static __always_inline void capture(struct pt_regs *ctx, struct call *call,
-				    struct counters *count,
-				    struct accumulator_key *key,
-				    struct fragment *f, u8 tls, int in_kernel)
+int send_moved(struct pt_regs *ctx)
 {
-	u32 state = 0;
-	s32 fd = socket_of(call, key, f->direction, &state);
-	struct connection_value *value =
-		connection_of(ctx, count, key, fd, state, tls);
+	u64 id = bpf_get_current_pid_tgid();
+	u32 zero = 0, state = 0;
+	struct counters *count = counts.lookup(&zero);
+	struct call *call = calls.lookup(&id);
+	struct accumulator_key key = {};
+	struct connection_value *value;
+	struct fragment f = {};
+	s32 fd;
 
-	if (!admit(ctx, count, value, key))
-		return;
-	if (in_kernel) {
-		if (value)
-			gap_whole(ctx, count, value, f, LOSS_ZERO_COPY);
-		return;
+	if (!count)
+		return 0;
+	if (!call) { /* another thread's call has just taken its place */
+		tally(&count->unknown, 1);
+		return 0;
 	}
-	deliver(ctx, CONTEXT_UPROBE, count, value, key, f,
-		key->tgid << 32 | f->tid);
+	key.object = call->returned.object;
+	key.tgid = id >> 32;
+	f.from = call->returned.from;
+	f.length = call->returned.length;
+	f.first_ns = call->returned.first_ns;
+	f.last_ns = call->returned.last_ns;
+	f.direction = call->returned.direction;
+	f.tid = id;
+	fd = socket_of(call, &key, f.direction, &state);
+	value = connection_of(ctx, count, &key, fd, state, call->returned.tls);
+	if (!admit(ctx, count, value, &key))
+		return 0;
+	if (!call->returned.in_kernel)
+		deliver(ctx, CONTEXT_UPROBE, count, value, &key, &f, id);
+	else if (value)
+		gap_whole(ctx, count, value, &f, LOSS_ZERO_COPY);
+	return 0;
 }
 
 /* Tail-called: a large fragment of a TLS call. */
@@ -310,17 +339,34 @@ static __always_inline void leave_unseen(struct counters *count, int result,
 	tally(&count->hidden[LOSS_NO_ENTRY], (u32)result);
 }
 
-/* leave - a TLS call returns: what it moved is captured */
+/* keep - what a call has moved, for send_moved */
+static __always_inline void keep(struct returned *returned,
+				 struct frame *frame, u64 length,
+				 enum result kind)
+{
+	returned->object = frame->object;
+	returned->from = kind == RESULT_PACKET ?
+				 packet_bytes(frame->from, length) :
+				 frame->from;
+	returned->length = length;
+	returned->direction = frame->direction;
+	returned->last_ns = bpf_ktime_get_ns();
+	returned->first_ns = frame->direction == BATCH_OUT ?
+				     frame->entry_ns :
+				     returned->last_ns;
+	returned->tls = frame->tls;
+	returned->in_kernel = kind == RESULT_KERNEL;
+}
+
+/* leave - a TLS call returns: what it moved is captured, by send_moved */
 static __always_inline int leave(struct pt_regs *ctx, enum result kind)
 {
 	u64 id = bpf_get_current_pid_tgid();
-	u64 sp = PT_REGS_SP(ctx);
+	u64 sp = PT_REGS_SP(ctx), length;
 	u32 zero = 0;
 	int result = PT_REGS_RC(ctx);
 	struct call *call = calls.lookup(&id);
 	struct counters *count = counts.lookup(&zero);
-	struct accumulator_key key = {};
-	struct fragment f = {};
 	struct frame *frame = NULL;
 
 	if (!count || id >> 32 == OWN_TGID)
@@ -335,21 +381,14 @@ static __always_inline int leave(struct pt_regs *ctx, enum result kind)
 		leave_unseen(count, result, kind);
 		return 0;
 	}
-	key.object = frame->object;
-	if (!key.object)
+	if (!frame->object)
 		return 0;
-	f.length = moved(count, frame->moved_at, result);
-	if (!f.length)
+	length = moved(count, frame->moved_at, result);
+	if (!length)
 		return 0;
-	f.from = frame->from;
-	if (kind == RESULT_PACKET)
-		f.from = packet_bytes(f.from, f.length);
-	f.last_ns = bpf_ktime_get_ns();
-	f.direction = frame->direction;
-	f.first_ns = f.direction == BATCH_OUT ? frame->entry_ns : f.last_ns;
-	f.tid = id;
-	key.tgid = id >> 32;
-	capture(ctx, call, count, &key, &f, frame->tls, kind == RESULT_KERNEL);
+	keep(&call->returned, frame, length, kind);
+	tails.call(ctx, TAIL_MOVED);
+	tally(&count->unknown, 1);
 	return 0;
 }
 

@@ -198,6 +198,13 @@ quiet_within() {
 	done
 }
 
+# Each tail call on the way to the bytes is one less for the bytes.
+@test "as much as is captured of one call: all bytes" {
+	identical most --transport ring
+	start_over
+	identical most --transport perf
+}
+
 # The libraries that peer uses, as files that no process has mapped.
 copy_libraries() {
 	mkdir -p "$work/libraries"

@@ -590,17 +590,29 @@ static void play_fresh(void)
 	play_tiny();
 }
 
-/* One write beyond a small --max-capture, and what follows it. */
-static void play_large(void)
+/* One large write, and what follows it. */
+static void write_large(size_t length)
 {
 	struct link link = link_open();
 
 	if (server)
-		take(&link, 1 << 20);
+		take(&link, length);
 	else
-		give(&link, 1 << 20);
+		give(&link, length);
 	exchange(&link, 1000);
 	link_close(&link);
+}
+
+/* Beyond a small --max-capture. */
+static void play_large(void)
+{
+	write_large(1 << 20);
+}
+
+/* As much as is captured of one call. */
+static void play_most(void)
+{
+	write_large(4 << 20);
 }
 
 static const struct scenario {
@@ -617,6 +629,7 @@ static const struct scenario {
 	{ "kill", play_kill, SIGKILL }, { "wants", play_wants, 0 },
 	{ "many", play_many, 0 },	{ "half", play_half, 0 },
 	{ "fresh", play_fresh, 0 },	{ "large", play_large, 0 },
+	{ "most", play_most, 0 },
 };
 
 /* ---- processes ---- */
