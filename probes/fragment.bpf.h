@@ -8,10 +8,10 @@
  * of its own type: uprobes' and raw tracepoints' have an array each.
  */
 
-BPF_PROG_ARRAY(tails, 3);     /* of uprobes, by enum tail */
-BPF_PROG_ARRAY(raw_tails, 2); /* of raw tracepoints, by the first two */
+BPF_PROG_ARRAY(tails, 4);     /* of uprobes, by enum tail */
+BPF_PROG_ARRAY(raw_tails, 4); /* of raw tracepoints */
 
-enum tail { TAIL_LARGE, TAIL_VECTOR, TAIL_MOVED };
+enum tail { TAIL_LARGE, TAIL_VECTOR, TAIL_MOVED, TAIL_SYSTEM_CALL };
 enum context { CONTEXT_UPROBE, CONTEXT_RAW };
 
 /* go_on - continue in the other program; returns only when that is refused */

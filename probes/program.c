@@ -345,6 +345,7 @@ static int place_tail(struct program *program, const char *name, int fd)
 		{"send_moved", "tails", 2},
 		{"send_large_raw", "raw_tails", 0},
 		{"send_vector", "raw_tails", 1},
+		{"on_socket", "raw_tails", 3},
 	};
 	uint32_t index;
 	size_t i;

@@ -326,52 +326,62 @@ static __always_inline int is_taken(struct registers *r,
 }
 #endif
 
-/* sock:sock_send_length, sock:sock_recv_length; of raw_syscalls then less */
-int on_socket(struct bpf_raw_tracepoint_args *ctx)
+/* told - what a socket tells: is it to be taken, and of which call? */
+static __always_inline int told(struct registers *r, struct pt_regs *registers,
+				struct moved *m)
 {
-	struct pt_regs *registers;
-	s32 result = ctx->args[1];
-	struct registers r = {};
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct moved m = {
-		.sk = (void *)ctx->args[0],
-		.unread = LOSS_ZERO_COPY,
-	};
-
-	if (result <= 0 || tgid == OWN_TGID || is_muted(m.sk, tgid))
-		return 0;
-	registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	bpf_probe_read_kernel(&r, sizeof(r), &registers->dx);
-	if (!r.program)
+	if (!r->program)
 		return 0;
 	if (is_foreign()) {
 		tally_foreign();
 		return 0;
 	}
 #ifdef ON_DEMAND
-	if (!is_of_a_socket(r.number) && !is_taken(&r, registers, &m))
-		return 0;
+	return is_of_a_socket(r->number) || is_taken(r, registers, m);
 #else
-	if (!is_of_a_socket(r.number))
-		return 0;
+	return is_of_a_socket(r->number);
 #endif
-	return bytes_moved(ctx, &r, registers, result, MODE_SOCKET, &m);
 }
 
-/* pipe_moved - what on_socket does not see of such calls: standard pipes */
-static __always_inline int pipe_moved(void *ctx, struct registers *r,
-				      struct pt_regs *registers, s64 result,
-				      u32 tgid)
+/*
+ * sock:sock_send_length, sock:sock_recv_length; of raw_syscalls then less.
+ * What those still have to do with bytes they do here, by a tail call, told by
+ * the first argument: in both, the second is how many bytes were moved.
+ */
+int on_socket(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *registers;
+	struct sock *sk = (void *)ctx->args[0];
+	s32 result = ctx->args[1];
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, modes = MODE_SOCKET;
+	struct registers r = {};
+	struct moved m = {.unread = LOSS_ZERO_COPY};
+
+	if (result <= 0 || tgid == OWN_TGID || is_muted(sk, tgid))
+		return 0;
+	registers = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	bpf_probe_read_kernel(&r, sizeof(r), &registers->dx);
+	if ((void *)sk == (void *)registers)
+		modes = is_of_a_socket(r.number) ? MODE_FIFO :
+						   MODE_SOCKET | MODE_FIFO;
+	else if (told(&r, registers, &m))
+		m.sk = sk;
+	else
+		return 0;
+	return bytes_moved(ctx, &r, registers, result, modes, &m);
+}
+
+/* may_be_pipe - can on_socket miss such a call: one of a standard pipe? */
+static __always_inline int may_be_pipe(struct registers *r, u32 tgid)
 {
 #ifdef STDIO
-	struct moved m = {};
 	enum shape shape = r->number <= NUMBER_WRITE ? SHAPE_BUFFER :
 						       SHAPE_VECTOR;
 
-	if (r->first <= 1 && may_speak(tgid, first_byte(r, shape)))
-		return bytes_moved(ctx, r, registers, result, MODE_FIFO, &m);
-#endif
+	return r->first <= 1 && may_speak(tgid, first_byte(r, shape));
+#else
 	return 0;
+#endif
 }
 
 /* is_told - has on_socket taken what such a call has moved? */
@@ -415,7 +425,9 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 	s64 result = ctx->args[1];
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct registers r = {};
+#ifndef SOCKET_TRACEPOINTS
 	struct moved m = {.unread = LOSS_ZERO_COPY};
+#endif
 
 	if (result < 0 || tgid == OWN_TGID)
 		return 0;
@@ -438,16 +450,16 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 		duplicated(bpf_get_current_pid_tgid(), r.first);
 		return 0;
 	}
-	if (!result)
+	if (!result || !moves_bytes(r.number))
 		return 0;
 #ifdef SOCKET_TRACEPOINTS
-	if (is_of_a_socket(r.number))
-		return pipe_moved(ctx, &r, registers, result, tgid);
-	if (is_told(&r))
-		return 0;
-#endif
+	if (is_of_a_socket(r.number) ? may_be_pipe(&r, tgid) : !is_told(&r))
+		raw_tails.call(ctx, TAIL_SYSTEM_CALL);
+	return 0;
+#else
 	return bytes_moved(ctx, &r, registers, result, MODE_SOCKET | MODE_FIFO,
 			   &m);
+#endif
 }
 
 #ifdef ON_DEMAND

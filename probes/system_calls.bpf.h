@@ -214,6 +214,14 @@ static __always_inline void classify(struct registers *r,
 		m->shape = SHAPE_KERNEL;
 }
 
+/* moves_bytes - of the numbers concerned: is it one that classify() knows? */
+static __always_inline int moves_bytes(u64 number)
+{
+	return number < 64 || number == NUMBER_SPLICE ||
+	       number == NUMBER_RECVMMSG || number == NUMBER_SENDMMSG ||
+	       number == NUMBER_PREADV2 || number == NUMBER_PWRITEV2;
+}
+
 /* first_byte - the address of the first byte of what was moved */
 static __always_inline u64 first_byte(struct registers *r, enum shape shape)
 {
