@@ -266,14 +266,14 @@ int send_large_raw(struct bpf_raw_tracepoint_args *ctx)
 	for (int i = 0; i < LARGE_PIECES; i++) {
 		if (!large->left.length && !large->over)
 			next_large(count, large, value);
-		if (large->left.length) {
+		if (large->left.length)
 			send_piece(ctx, count, large, scratch, value);
-		} else if (large->over) {
-			send_over(ctx, count, large, scratch, value);
-			large->over = 0;
-		}
 	}
-	if (large->left.length || large->over)
+	if (!large->left.length && large->over) {
+		send_over(ctx, count, large, scratch, value);
+		large->over = 0;
+	}
+	if (large->left.length)
 		raw_tails.call(ctx, TAIL_LARGE);
 	else if (large->vector_bytes || large->message_count)
 		raw_tails.call(ctx, TAIL_VECTOR);
