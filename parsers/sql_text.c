@@ -8,6 +8,7 @@
 
 #define TEXTS_MAX	256	   /* statements remembered */
 #define TEXTS_BYTES_MAX (4u << 20) /* of them */
+#define TEXT_BYTES_MAX	(64u << 10) /* of one; a larger one comes once */
 
 static void free_text(struct text_entry *entry)
 {
@@ -49,7 +50,8 @@ static struct sql_text *read_text(struct span text, unsigned flags)
 	read->masked = (struct span){
 		masked, sql_mask(text.bytes, text.length, flags, masked) };
 	sql_describe(&read->description, text.bytes, text.length, flags);
-	text_cache_keep(&cache, &read->entry, size);
+	if (size <= TEXT_BYTES_MAX)
+		text_cache_keep(&cache, &read->entry, size);
 	return read;
 }
 

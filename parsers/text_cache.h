@@ -23,7 +23,7 @@ struct text_entry {
 	struct span text; /* the entry's own bytes */
 	unsigned flags;
 	/* The cache's, as is all below. */
-	struct text_entry *next, *previous;	       /* latest used first */
+	struct text_entry *next, *previous; /* latest used first */
 	struct text_entry *next_alike, *previous_alike; /* of a bucket */
 	uint32_t hash;
 	unsigned holders;

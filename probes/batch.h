@@ -30,9 +30,9 @@ enum batch_kind {
 	BATCH_LIBRARY = 5, /* payload: struct batch_library, an unknown file */
 	/* Payload: the name of a process that has made itself an io_uring. */
 	BATCH_IO_URING = 6,
-	/* No payload: it closes the descriptors from `offset` to `missed`. */
-	BATCH_CLOSE_RANGE = 7,
-	/* No payload: it runs another program since `offset`, CLOCK_MONOTONIC. */
+	/* No payload: it closes descriptors, perhaps not the last of a socket. */
+	BATCH_CLOSING = 7,
+	/* No payload: it runs another program since `first_ns`. */
 	BATCH_EXEC = 8
 };
 
@@ -140,8 +140,8 @@ struct accumulator {
 	__u64 socket;	  /* inode number of the socket; 0: not known */
 	__s32 fd;	  /* of that socket; -1: not known */
 	__u32 state;	  /* enum accumulator_state */
-	__u32 shared;	  /* the socket has, or had, several descriptors */
 	__u32 exec_id;	  /* of its process then: each execve() gives another */
+	__u32 reserved;
 	/*
 	 * Programs that are at it right now; from HOLDERS_JOURNEY on, those
 	 * whose bytes go past it in pieces.

@@ -17,6 +17,7 @@
 
 #include "probes/attach.h"
 #include "probes/build.h"
+#include "probes/closing.h"
 #include "probes/demand.h"
 #include "probes/kernel.h"
 #include "probes/leftovers.h"
@@ -37,6 +38,7 @@ struct capture {
 	struct transport *transport;
 	struct peek *peek;
 	struct watcher *watcher;
+	struct closing *closing;
 	struct attach *attach;
 	struct demand *demand; /* NULL: all is always watched */
 	bool watching;	       /* system calls */
@@ -45,6 +47,7 @@ struct capture {
 	bool ring;
 	bool rescan; /* notes of new libraries were lost */
 	bool repeek; /* notes of waiting bytes were lost */
+	bool recheck; /* notes of what was closed */
 	uint64_t passed_ns; /* begin of the pass before: all of then is taken */
 	uint64_t reaped_ns;
 	pid_t io_uring[IO_URING_TOLD_MAX]; /* processes that were warned of */
@@ -118,8 +121,10 @@ static void on_record(void *context, const void *record, size_t size)
 			capture->repeek = true;
 		return;
 	}
-	if (header.kind == BATCH_CLOSE_RANGE) {
-		peek_close_range(capture->peek, &header, on_record, capture);
+	if (header.kind == BATCH_CLOSING) {
+		if (closing_told(capture->closing, header.tgid,
+				 header.first_ns))
+			capture->recheck = true;
 		return;
 	}
 	if (header.kind == BATCH_EXEC) {
@@ -212,8 +217,10 @@ static int open_channels(struct capture *capture, char *why, size_t size)
 					 options->buffer_size,
 				 options->flush_size);
 	capture->watcher = watcher_new(program_map(program, "judged"));
+	capture->closing = closing_new();
 	capture->attach = attach_new(program, options, &capture->events);
-	if (capture->peek && capture->watcher && capture->attach)
+	if (capture->peek && capture->watcher && capture->closing &&
+	    capture->attach)
 		return 0;
 	snprintf(why, size, "out of memory");
 	return -ENOMEM;
@@ -290,14 +297,17 @@ static void look_around(struct capture *capture, uint64_t time)
 
 	read_counters(capture, &counters);
 	if (counters.notices_lost != capture->seen.notices_lost)
-		capture->rescan = capture->repeek = true;
+		capture->rescan = capture->repeek = capture->recheck = true;
 	if (capture->rescan)
 		attach_host(capture->attach);
 	if (capture->repeek)
 		peek_schedule_all(capture->peek, time);
 	peek_reap(capture->peek, counters.left != capture->seen.left,
 		  capture->passed_ns, on_record, capture);
-	capture->rescan = capture->repeek = false;
+	if (capture->recheck)
+		peek_sockets(capture->peek, 0, capture->passed_ns, on_record,
+			     capture);
+	capture->rescan = capture->repeek = capture->recheck = false;
 	capture->seen = counters;
 	capture->reaped_ns = time;
 }
@@ -312,14 +322,23 @@ static void watch(struct capture *capture)
 	capture->watched_ns = now();
 }
 
-/* What was closed and duplicated before that was watched. */
+/* What was closed before that was watched. */
 static void catch_up(struct capture *capture)
 {
 	if (!capture->watched_ns || capture->passed_ns < capture->watched_ns)
 		return;
-	peek_sockets(capture->peek, program_map(capture->program, "duplicates"),
-		     capture->watched_ns, on_record, capture);
+	peek_sockets(capture->peek, 0, capture->watched_ns, on_record, capture);
 	capture->watched_ns = 0;
+}
+
+/* Which sockets do those have left who close some? */
+static void end_closed(struct capture *capture, uint64_t time)
+{
+	uint64_t before_ns;
+	pid_t pid;
+
+	while (closing_take(capture->closing, time, &pid, &before_ns))
+		peek_sockets(capture->peek, pid, before_ns, on_record, capture);
 }
 
 /* What nobody cares for ends here, if no call of its own has ended it. */
@@ -360,6 +379,7 @@ int capture_pass(struct capture *capture)
 	error = transport_drain(capture->transport);
 	peek_deliver(capture->peek, on_record, capture);
 	watcher_run(capture->watcher, time, look_at, capture);
+	end_closed(capture, time);
 	if (capture->demand)
 		follow_demand(capture, time);
 	if (time - capture->reaped_ns > REAP_NS)
@@ -417,6 +437,7 @@ void capture_free(struct capture *capture)
 	attach_free(capture->attach);
 	demand_free(capture->demand);
 	watcher_free(capture->watcher);
+	closing_free(capture->closing);
 	peek_free(capture->peek);
 	transport_close(capture->transport);
 	program_free(capture->program);

@@ -3,51 +3,42 @@
  * descriptors.bpf.c - BPF entry points where descriptors come and go.
  */
 
-/*
- * Descriptors of a socket beyond the first that its process has.  Kept apart
- * from the connection, which begins with its first byte.
- */
-BPF_TABLE("lru_hash", struct accumulator_key, u32, duplicates, 2048);
-
 /* notify - tell user space of something about the process, without payload */
 static __always_inline void notify(void *ctx, struct counters *count, u8 kind,
-				   u32 tgid, u64 offset, u64 missed)
+				   u32 tgid)
 {
 	struct batch notice = {};
 
 	notice.version = BATCH_VERSION;
 	notice.kind = kind;
 	notice.tgid = tgid;
-	notice.offset = offset;
-	notice.missed = missed;
 	notice.first_ns = bpf_ktime_get_ns();
 	if (send_record(ctx, count, &notice, sizeof(notice)))
 		tally(&count->notices_lost, 1);
 }
 
-/* duplicated - a descriptor of a socket has got a second */
-static __always_inline void duplicated(u64 id, u32 fd)
-{
-	struct accumulator_key key = {};
-	struct connection_value *value;
-	u64 number = 0;
-	u32 one = 1, *others;
+#if FILE_COUNT
+#define FILE_REFERENCES f_count
+#define FILE_ALONE	1
+#else
+#define FILE_REFERENCES f_ref.refcnt
+#define FILE_ALONE	0 /* it counts the others */
+#endif
 
-	if (kind_of(open_file(fd), &number) != MODE_SOCKET)
-		return;
-	key.object = OBJECT_SOCKET | number;
-	key.tgid = id >> 32;
-	others = duplicates.lookup(&key);
-	if (others)
-		(*others)++;
-	else
-		duplicates.update(&key, &one);
-	value = connections.lookup(&key);
-	if (value)
-		value->head.shared = 1;
+/* is_shared - has anything else this file: a descriptor, a process, a call? */
+static __always_inline int is_shared(struct file *file)
+{
+	u64 references = 0;
+
+	bpf_probe_read_kernel(&references, sizeof(references),
+			      &file->FILE_REFERENCES);
+	return references > FILE_ALONE;
 }
 
-/* descriptor_closes - the last descriptor of a socket ends its connection */
+/*
+ * descriptor_closes - the last descriptor of a socket ends its connection;
+ * whether it is the last user space looks, where it need not be
+ */
 static __always_inline void descriptor_closes(void *ctx, u32 fd)
 {
 	u64 id = bpf_get_current_pid_tgid(), number = 0;
@@ -55,23 +46,18 @@ static __always_inline void descriptor_closes(void *ctx, u32 fd)
 	struct counters *count = counts.lookup(&zero);
 	struct accumulator_key key = {};
 	struct connection_value *value;
-	u32 *others;
+	struct file *file = open_file(fd);
 
 	if (id >> 32 == OWN_TGID || !count ||
-	    kind_of(open_file(fd), &number) != MODE_SOCKET)
+	    kind_of(file, &number) != MODE_SOCKET)
 		return;
 	key.object = OBJECT_SOCKET | number;
 	key.tgid = id >> 32;
-	others = duplicates.lookup(&key);
-	if (others && *others) {
-		(*others)--;
-		return;
-	}
-	if (others)
-		duplicates.delete(&key);
 	value = connections.lookup(&key);
 	if (!value)
 		ignored.delete(&key);
+	else if (is_shared(file))
+		notify(ctx, count, BATCH_CLOSING, id >> 32);
 	else if (!(value->head.state & ACCUMULATOR_CLOSED))
 		retire(ctx, count, value, &key, 0);
 }
@@ -108,7 +94,7 @@ int on_exec(void *ctx)
 	if (!talkers.lookup(&tgid))
 		return 0;
 	calls.delete(&id); /* of the program that is no more */
-	notify(ctx, count, BATCH_EXEC, tgid, bpf_ktime_get_ns(), 0);
+	notify(ctx, count, BATCH_EXEC, tgid);
 	return 0;
 }
 
@@ -120,7 +106,7 @@ int on_close_range(struct system_call *ctx)
 
 	if (tgid == OWN_TGID || !count || ctx->arguments[2] & 4)
 		return 0; /* 4: CLOSE_RANGE_CLOEXEC closes nothing */
-	notify(ctx, count, BATCH_CLOSE_RANGE, tgid, ctx->arguments[0],
-	       ctx->arguments[1]);
+	if (talkers.lookup(&tgid))
+		notify(ctx, count, BATCH_CLOSING, tgid);
 	return 0;
 }

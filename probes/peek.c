@@ -273,101 +273,66 @@ void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
 	free(keys);
 }
 
-void peek_close_range(struct peek *peek, const struct batch *header,
-		      peek_record record, void *context)
+/*
+ * The sockets of a process among keys[0 .. count): those that it has closed
+ * end.  All are kept where it can't be seen what it has.
+ */
+static void look_at(struct peek *peek, struct accumulator_key *keys,
+		    size_t count, uint64_t before_ns, peek_record record,
+		    void *context)
 {
-	struct accumulator_key *keys;
-	size_t i, count = keys_of(peek, &keys);
+	struct socket_list sockets = {0};
+	bool seen = !socket_list_read(&sockets, keys[0].tgid);
+	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const struct accumulator *head = value_at(peek, 1);
-
-		if (keys[i].tgid != header->tgid ||
-		    !(keys[i].object & OBJECT_SOCKET) ||
-		    copy_whole(peek, &keys[i]) || head->fd < 0 ||
-		    head->shared ||
-		    head->header.connection >> 8 > header->first_ns ||
-		    (uint64_t)head->fd < header->offset ||
-		    (uint64_t)head->fd > header->missed)
+	for (i = 0; seen && i < count; i++) {
+		if (!(keys[i].object & OBJECT_SOCKET) ||
+		    socket_list_has(&sockets, keys[i].object & ~OBJECT_SOCKET) ||
+		    copy_whole(peek, &keys[i]) == -ENOENT ||
+		    !begun_before(peek, before_ns))
 			continue;
 		end(peek, record, context);
 		bpf_delete_elem(peek->map, &keys[i]);
 	}
-	free(keys);
+	socket_list_free(&sockets);
 }
 
-/* Has the connection in values[1] ended with the program of before? */
-static bool ended_by_exec(struct peek *peek, const struct accumulator_key *key,
-			  uint64_t exec_ns,
-			  const struct socket_list *sockets)
+void peek_sockets(struct peek *peek, pid_t pid, uint64_t before_ns,
+		  peek_record record, void *context)
 {
-	if (key->object & OBJECT_STDIO || !begun_before(peek, exec_ns))
-		return false;
-	return !(key->object & OBJECT_SOCKET) ||
-	       (sockets &&
-		!socket_list_has(sockets, key->object & ~OBJECT_SOCKET));
+	struct accumulator_key *keys;
+	size_t i, next, count = keys_of(peek, &keys);
+
+	if (count)
+		qsort(keys, count, sizeof(*keys), compare_keys);
+	for (i = 0; i < count; i = next) {
+		for (next = i + 1;
+		     next < count && keys[next].tgid == keys[i].tgid; next++)
+			;
+		if (!pid || keys[i].tgid == (uint64_t)pid)
+			look_at(peek, keys + i, next - i, before_ns, record,
+				context);
+	}
+	free(keys);
 }
 
 void peek_exec(struct peek *peek, const struct batch *header,
 	       peek_record record, void *context)
 {
 	struct accumulator_key *keys;
-	struct socket_list sockets = {0};
 	size_t i, count = keys_of(peek, &keys);
-	bool seen = !socket_list_read(&sockets, header->tgid);
 
 	for (i = 0; i < count; i++) {
 		if (keys[i].tgid != header->tgid ||
+		    keys[i].object & (OBJECT_SOCKET | OBJECT_STDIO) ||
 		    copy_whole(peek, &keys[i]) ||
-		    !ended_by_exec(peek, &keys[i], header->offset,
-				   seen ? &sockets : NULL))
+		    !begun_before(peek, header->first_ns))
 			continue;
 		end(peek, record, context);
 		bpf_delete_elem(peek->map, &keys[i]);
 	}
-	socket_list_free(&sockets);
 	free(keys);
-}
-
-/* One plain connection: its process may have closed it, or duplicated it. */
-static void look_at_socket(struct peek *peek, struct accumulator_key *key,
-			   const struct socket_list *sockets, int duplicates,
-			   uint64_t before_ns, peek_record record,
-			   void *context)
-{
-	uint32_t others =
-		socket_list_has(sockets, key->object & ~OBJECT_SOCKET);
-
-	if (others > 1) {
-		others--;
-		bpf_update_elem(duplicates, key, &others, 0);
-	}
-	if (others || copy_whole(peek, key) == -ENOENT ||
-	    !begun_before(peek, before_ns))
-		return;
-	end(peek, record, context);
-	bpf_delete_elem(peek->map, key);
-}
-
-void peek_sockets(struct peek *peek, int duplicates, uint64_t before_ns,
-		  peek_record record, void *context)
-{
-	struct accumulator_key *keys;
-	struct socket_list sockets = {0};
-	size_t i, count = keys_of(peek, &keys);
-	bool seen = false;
-
-	if (count)
-		qsort(keys, count, sizeof(*keys), compare_keys);
-	for (i = 0; i < count; i++) {
-		if (!i || keys[i].tgid != keys[i - 1].tgid)
-			seen = !socket_list_read(&sockets, keys[i].tgid);
-		if (seen && keys[i].object & OBJECT_SOCKET)
-			look_at_socket(peek, &keys[i], &sockets, duplicates,
-				       before_ns, record, context);
-	}
-	socket_list_free(&sockets);
-	free(keys);
+	peek_sockets(peek, header->tgid, header->first_ns, record, context);
 }
 
 void peek_end(struct peek *peek, struct accumulator_key *key,

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "probes/batch.h"
 
@@ -56,14 +57,7 @@ void peek_deliver(struct peek *peek, peek_record record, void *context);
 void peek_all(struct peek *peek, peek_record record, void *context);
 
 /*
- * peek_close_range - the process closes the descriptors from header->offset
- * to header->missed: its sockets among them end, as in peek_reap
- */
-void peek_close_range(struct peek *peek, const struct batch *header,
-		      peek_record record, void *context);
-
-/*
- * peek_exec - the process runs another program since header->offset
+ * peek_exec - the process runs another program since header->first_ns
  *
  * Its TLS objects of before end, as in peek_reap, and its sockets that were to
  * be closed then.
@@ -72,15 +66,13 @@ void peek_exec(struct peek *peek, const struct batch *header,
 	       peek_record record, void *context);
 
 /*
- * peek_sockets - which sockets do their processes still have, and how often?
- * @duplicates: the map of those they have several descriptors of
+ * peek_sockets - connections end whose socket the process has closed, as in
+ * peek_reap
+ * @pid: of that process alone; 0: of all
  * @before_ns: connections begun later are left alone: their BATCH_OPEN may
  *	not have been taken yet
- *
- * When descriptors were not watched up to now: connections whose socket the
- * process has closed end, as in peek_reap.
  */
-void peek_sockets(struct peek *peek, int duplicates, uint64_t before_ns,
+void peek_sockets(struct peek *peek, pid_t pid, uint64_t before_ns,
 		  peek_record record, void *context);
 
 /*

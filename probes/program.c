@@ -108,10 +108,9 @@ static bool wants_stdio(const struct options *options)
 }
 
 static void define_all(struct macros *macros, const struct options *options,
-		       const struct program_variant *variant, const char *start)
+		       const struct program_variant *variant)
 {
 	define(macros, "-DDATASNOOP_BPF=1");
-	define(macros, "-DPROCESS_START=%s", start);
 	define(macros, "-Werror=pass-failed"); /* a loop not unrolled */
 	/* A fifth of the time; only a log of the verifier is better for it. */
 	if (!options->verbose)
@@ -192,17 +191,42 @@ static char *restore_stderr(int memory, int saved)
 	return text;
 }
 
+/* Members that older kernels call otherwise, or do not have. */
+static const struct newer {
+	const char *member; /* clang's words name it where it is missing */
+	const char *macro, *without;
+} newer[] = {
+	{"start_boottime", "-DPROCESS_START=start_boottime", /* 5.5 */
+	 "-DPROCESS_START=real_start_time"},
+	{"f_ref", "-DFILE_COUNT=0", "-DFILE_COUNT=1"}, /* 6.13 */
+};
+
+/* Which of them are missing, by bits, as clang says. */
+static unsigned missing_members(const char *messages)
+{
+	unsigned missing = 0, i;
+
+	for (i = 0; messages && i < sizeof(newer) / sizeof(newer[0]); i++)
+		if (strstr(messages, newer[i].member))
+			missing |= 1U << i;
+	return missing;
+}
+
 static void *compile_once(const struct options *options,
 			  const struct program_variant *variant,
-			  const char *text, const char *start, char **messages)
+			  const char *text, unsigned missing, char **messages)
 {
 	struct macros *macros = calloc(1, sizeof(*macros));
 	int memory, saved;
 	void *module;
+	size_t i;
 
 	if (!macros)
 		return NULL;
-	define_all(macros, options, variant, start);
+	define_all(macros, options, variant);
+	for (i = 0; i < sizeof(newer) / sizeof(newer[0]); i++)
+		define(macros, "%s", missing & 1U << i ? newer[i].without :
+							 newer[i].macro);
 	memory = divert_stderr(&saved);
 	module = bpf_module_create_c_from_string(text, 0, macros->flags,
 						 macros->count, true, NULL);
@@ -216,11 +240,9 @@ struct program *program_compile(const struct options *options,
 				const struct program_variant *variant,
 				const struct headers *headers, char **messages)
 {
-	/* task_struct's name for it: since 5.5, and before. */
-	static const char *const starts[] = {"start_boottime",
-					     "real_start_time"};
 	struct program *program = calloc(1, sizeof(*program));
 	char *text = join_text();
+	unsigned missing;
 	size_t i;
 
 	*messages = NULL;
@@ -230,12 +252,11 @@ struct program *program_compile(const struct options *options,
 		setenv("BCC_KERNEL_SOURCE", headers->directory, 1);
 	else
 		unsetenv("BCC_KERNEL_SOURCE");
-	for (i = 0; i < 2 && !program->module; i++) {
-		if (i && !(*messages && strstr(*messages, starts[0])))
-			break;
-		program->module = compile_once(options, variant, text,
-					       starts[i], messages);
-	}
+	program->module = compile_once(options, variant, text, 0, messages);
+	missing = missing_members(program->module ? NULL : *messages);
+	if (missing)
+		program->module = compile_once(options, variant, text, missing,
+					       messages);
 	for (i = 0; i < FUNCTIONS_MAX; i++)
 		program->fds[i] = -1;
 out:

@@ -117,8 +117,6 @@ socket_value(struct file *file, u32 mode, struct accumulator_key *key, u32 fd,
 		return NULL;
 	}
 	value = establish(key, fd, number, BATCH_TLS_NONE);
-	if (value && duplicates.lookup(key))
-		value->head.shared = 1;
 #ifdef STDIO
 	if (value && key->object == OBJECT_STDIO)
 		speaks(key->tgid);
@@ -437,8 +435,7 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 		return result ? on_foreign(&r, registers) : 0;
 #endif
 	if (r.number < 64 ? !(NUMBERS_BELOW_64 >> r.number & 1) :
-			    r.number != NUMBER_FCNTL &&
-				    r.number < NUMBER_SPLICE)
+			    r.number < NUMBER_SPLICE)
 		return 0;
 #ifndef ON_DEMAND
 	if (r.number == NUMBER_IO_URING_SETUP) {
@@ -446,10 +443,6 @@ int on_system_call(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 #endif
-	if (is_duplication(&r)) {
-		duplicated(bpf_get_current_pid_tgid(), r.first);
-		return 0;
-	}
 	if (!result || !moves_bytes(r.number))
 		return 0;
 #ifdef SOCKET_TRACEPOINTS

@@ -13,16 +13,12 @@ enum number {
 	NUMBER_MMAP = 9,
 	NUMBER_READV = 19,
 	NUMBER_WRITEV = 20,
-	NUMBER_DUP = 32,
-	NUMBER_DUP2 = 33,
 	NUMBER_SENDFILE = 40,
 	NUMBER_SENDTO = 44,
 	NUMBER_RECVFROM = 45,
 	NUMBER_SENDMSG = 46,
 	NUMBER_RECVMSG = 47,
-	NUMBER_FCNTL = 72,
 	NUMBER_SPLICE = 275,
-	NUMBER_DUP3 = 292,
 	NUMBER_RECVMMSG = 299,
 	NUMBER_SENDMMSG = 307,
 	NUMBER_PREADV2 = 327,
@@ -33,7 +29,6 @@ enum number {
 #define NUMBERS_BELOW_64                                               \
 	(1ULL << NUMBER_READ | 1ULL << NUMBER_WRITE |                  \
 	 1ULL << NUMBER_READV | 1ULL << NUMBER_WRITEV |                \
-	 1ULL << NUMBER_DUP | 1ULL << NUMBER_DUP2 |                    \
 	 1ULL << NUMBER_SENDFILE | 1ULL << NUMBER_SENDTO |             \
 	 1ULL << NUMBER_RECVFROM | 1ULL << NUMBER_SENDMSG |            \
 	 1ULL << NUMBER_RECVMSG)
@@ -287,16 +282,6 @@ static __always_inline int may_be_foreign(u64 number)
 	       number == FOREIGN_WRITEV || number == FOREIGN_RECVMMSG ||
 	       number == FOREIGN_SENDMMSG ||
 	       (number >= FOREIGN_SENDTO && number <= FOREIGN_RECVMSG);
-}
-
-/* is_duplication - a call that gives a descriptor's file another one? */
-static __always_inline int is_duplication(struct registers *r)
-{
-	return r->number == NUMBER_DUP ||
-	       ((r->number == NUMBER_DUP2 || r->number == NUMBER_DUP3) &&
-		r->first != r->second) ||
-	       (r->number == NUMBER_FCNTL &&
-		(r->second == 0 || r->second == 1030)); /* F_DUPFD, _CLOEXEC */
 }
 
 /* is_of_a_socket - does such a call, at a socket, end in one send or receive? */

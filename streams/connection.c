@@ -513,7 +513,7 @@ static bool record_read(const void *record, size_t size, struct batch *batch)
 	case BATCH_NOTE:
 		return batch->connection;
 	case BATCH_IO_URING:
-	case BATCH_CLOSE_RANGE:
+	case BATCH_CLOSING:
 	case BATCH_EXEC:
 		return true;
 	case BATCH_LIBRARY:

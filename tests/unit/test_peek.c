@@ -444,43 +444,56 @@ static uint64_t inode_of(int fd)
 	return status.st_ino;
 }
 
-START_TEST(sockets_that_were_closed_unseen_end)
+START_TEST(sockets_that_were_closed_end)
 {
-	int ends[2], duplicate, others;
-	struct accumulator_key open_one, duplicated, closed, tls, late;
-	uint32_t several = 0;
+	int ends[2];
+	struct accumulator_key open_one, closed, tls, late;
 
-	others = bcc_create_map(BPF_MAP_TYPE_HASH, "duplicates",
-				sizeof(struct accumulator_key),
-				sizeof(several), 64, 0);
-	ck_assert_int_ge(others, 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	duplicate = dup(ends[1]);
 	open_one = put_socket(inode_of(ends[0]));
-	duplicated = put_socket(inode_of(ends[1]));
 	closed = put_socket(1); /* of no socket of this process */
 	tls = put_new(2, 10);
-	peek_sockets(peek, others, ~0ULL, on_record, NULL);
+	late = put_socket(1ULL << 40); /* its number, too: after 4 s */
+	peek_sockets(peek, getppid(), 1000 * MS, on_record, NULL);
+	ck_assert(is_there(closed));
+	peek_sockets(peek, getpid(), 1000 * MS, on_record, NULL);
 	ck_assert(is_there(open_one));
-	ck_assert(is_there(duplicated));
 	ck_assert(is_there(tls));
 	ck_assert(!is_there(closed));
 	ck_assert_uint_eq(seen_count, 2);
 	ck_assert_ptr_nonnull(find(1, BATCH_DATA));
 	assert_closed(1);
 	/* Of one that has just begun its own record may be under way. */
-	late = put_socket(1ULL << 40); /* its number, too: after 4 s */
-	peek_sockets(peek, others, 1000 * MS, on_record, NULL);
 	ck_assert(is_there(late));
-	peek_sockets(peek, others, ~0ULL, on_record, NULL);
+	peek_sockets(peek, 0, ~0ULL, on_record, NULL);
 	ck_assert(!is_there(late));
-	ck_assert_int_ne(bpf_lookup_elem(others, &open_one, &several), 0);
-	ck_assert_int_eq(bpf_lookup_elem(others, &duplicated, &several), 0);
-	ck_assert_uint_eq(several, 1);
+	ck_assert(is_there(open_one));
 	close(ends[0]);
 	close(ends[1]);
-	close(duplicate);
-	close(others);
+}
+END_TEST
+
+START_TEST(an_exec_ends_tls_and_closed_sockets_of_before)
+{
+	int ends[2];
+	struct accumulator_key open_one, closed, tls, later, stdio;
+	struct batch exec = {.kind = BATCH_EXEC, .tgid = getpid(),
+			     .first_ns = 1000 * MS};
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	open_one = put_socket(inode_of(ends[0]));
+	closed = put_socket(1);
+	tls = put_new(2, 10);
+	later = put_new(1ULL << 40, 10);
+	stdio = put_new(OBJECT_STDIO, 10);
+	peek_exec(peek, &exec, on_record, NULL);
+	ck_assert(is_there(open_one));
+	ck_assert(is_there(later));
+	ck_assert(is_there(stdio));
+	ck_assert(!is_there(closed));
+	ck_assert(!is_there(tls));
+	close(ends[0]);
+	close(ends[1]);
 }
 END_TEST
 
@@ -658,7 +671,8 @@ int main(void)
 	tcase_add_test(plain, at_the_end_of_none_nothing_is_told);
 	tcase_add_test(plain, connections_of_dead_processes_end);
 	tcase_add_test(plain, closed_connections_end_when_asked_for);
-	tcase_add_test(plain, sockets_that_were_closed_unseen_end);
+	tcase_add_test(plain, sockets_that_were_closed_end);
+	tcase_add_test(plain, an_exec_ends_tls_and_closed_sockets_of_before);
 	tcase_add_test(plain, one_connection_is_ended_if_it_is_still_that);
 	tcase_add_loop_test(plain, a_change_between_look_ups_is_seen, 0,
 			    sizeof(changes) / sizeof(changes[0]));
