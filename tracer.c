@@ -23,7 +23,6 @@
 #include "streams/connection.h"
 #include "streams/pcap.h"
 
-#define PASS_MS		    5	/* between looks at the buffers */
 #define LOOK_NS		    1000000000ULL /* between looks for the dead */
 /* On a host that is busy the reader must come first, or the buffer fills. */
 #define NICE		    -10
@@ -414,6 +413,7 @@ static void flush(struct tracer *tracer)
 static void run(struct tracer *tracer)
 {
 	uint64_t looked = clock_ns(CLOCK_MONOTONIC), now;
+	int more = 0;
 
 	start_clock(tracer);
 	while (!is_over(tracer)) {
@@ -424,8 +424,9 @@ static void run(struct tracer *tracer)
 					      tracer);
 			looked = now;
 		}
-		capture_wait(tracer->capture, PASS_MS);
-		capture_pass(tracer->capture);
+		if (more <= 0)
+			capture_wait(tracer->capture);
+		more = capture_pass(tracer->capture);
 		pass(tracer);
 		flush(tracer);
 	}

@@ -172,6 +172,31 @@ static enum verdict ask_parsers(struct conversation *conversation,
 	return all;
 }
 
+static bool is_enabled(const struct conversation_settings *settings,
+		       const struct parser *parser)
+{
+	size_t i;
+
+	for (i = 0; i < settings->parser_count; i++)
+		if (settings->parsers[i] == parser)
+			return true;
+	return !settings->parser_count;
+}
+
+/* Is it of a protocol that is known, but not enabled? */
+static bool is_anothers(const struct conversation *conversation,
+			const struct opening *opening)
+{
+	const struct parser *const *parser;
+	bool client_out;
+
+	for (parser = parser_registry; *parser; parser++)
+		if (!is_enabled(conversation->settings, *parser) &&
+		    (*parser)->probe(opening, &client_out) == PROBE_YES)
+			return true;
+	return false;
+}
+
 /* Could the window of a direction be larger the next time? */
 static bool may_grow(const struct connection *connection,
 		     const struct stream *stream, const struct window *window)
@@ -202,6 +227,7 @@ static void skip_batch(struct conversation *conversation,
 /* Look at both heads once; false: nothing can be said before more bytes. */
 static bool conversation_probe(struct conversation *conversation)
 {
+	enum verdict verdict;
 	struct connection *c = conversation->connection;
 	struct stream *in = c->streams[BATCH_IN], *out = c->streams[BATCH_OUT];
 	struct opening opening = { .from_start = false };
@@ -222,7 +248,12 @@ static bool conversation_probe(struct conversation *conversation)
 		return false;
 	opening.from_start = conversation->from_start;
 	opening.last = c->closed;
-	switch (ask_parsers(conversation, &opening)) {
+	verdict = ask_parsers(conversation, &opening);
+	if (verdict != PROBE_YES && is_anothers(conversation, &opening)) {
+		conversation->phase = PHASE_OVER;
+		return true;
+	}
+	switch (verdict) {
 	case PROBE_YES:
 		conversation->state = conversation->parser->open(
 			conversation->from_start, &conversation->observer);

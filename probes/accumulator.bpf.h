@@ -287,8 +287,9 @@ static __always_inline void append(void *ctx, struct counters *count,
 	if (take(value, part, f->from))
 		goto unreadable;
 	header->last_ns = f->last_ns;
-	/* A stream's first bytes tell whether anybody wants it: at once. */
-	if (header->length < MAX_FLUSH_SIZE && header->offset)
+	if (!header->offset) /* what it is, and whether anybody wants it */
+		count->unwoken = WAKE_BYTES;
+	else if (header->length < MAX_FLUSH_SIZE)
 		return;
 	flush(ctx, count, value);
 	f->length -= part;

@@ -28,6 +28,18 @@
 
 #define IO_URING_TOLD_MAX 256 /* processes warned of, at most */
 #define REAP_NS 1000000000ULL /* between looks for processes that have gone */
+/*
+ * Taken at once: what is told of the connections in it keeps the kernel from
+ * sending more of those that nobody wants, while much of it comes.
+ */
+#define SLICE_BYTES (64U << 10)
+/*
+ * Between two passes.  To be woken costs a busy host more than the pass: when
+ * nothing comes, it is done less often.  A connection's first bytes wake it.
+ */
+#define WAIT_MS	    5
+#define WAIT_IDLE_MS 50
+#define IDLE_PASSES 2 /* in a row, until the wait is doubled */
 #define REST_NS 1000000000ULL /* without demand, until it is watched no more */
 
 struct capture {
@@ -48,6 +60,9 @@ struct capture {
 	bool rescan; /* notes of new libraries were lost */
 	bool repeek; /* notes of waiting bytes were lost */
 	bool recheck; /* notes of what was closed */
+	unsigned idle_passes; /* in a row: no record came */
+	size_t drained;	       /* of the transport, in the pass that goes on */
+	uint64_t collected_ns; /* its begin */
 	uint64_t passed_ns; /* begin of the pass before: all of then is taken */
 	uint64_t reaped_ns;
 	pid_t io_uring[IO_URING_TOLD_MAX]; /* processes that were warned of */
@@ -111,6 +126,7 @@ static void on_record(void *context, const void *record, size_t size)
 
 	if (size < sizeof(header))
 		return;
+	capture->idle_passes = 0;
 	memcpy(&header, record, sizeof(header));
 	if (header.kind == BATCH_NOTE) {
 		key.object = header.offset;
@@ -373,10 +389,19 @@ static void follow_demand(struct capture *capture, uint64_t time)
 int capture_pass(struct capture *capture)
 {
 	uint64_t time = now();
-	int error;
+	int more;
 
-	peek_collect(capture->peek, time);
-	error = transport_drain(capture->transport);
+	capture->idle_passes++;
+	if (!capture->drained) {
+		peek_collect(capture->peek, time);
+		capture->collected_ns = time;
+	}
+	more = transport_drain(capture->transport, SLICE_BYTES);
+	/* By then all has come that was there at the begin. */
+	capture->drained += SLICE_BYTES;
+	if (more > 0 && capture->drained < capture->options->ring_bytes)
+		return more;
+	capture->drained = 0;
 	peek_deliver(capture->peek, on_record, capture);
 	watcher_run(capture->watcher, time, look_at, capture);
 	end_closed(capture, time);
@@ -384,8 +409,8 @@ int capture_pass(struct capture *capture)
 		follow_demand(capture, time);
 	if (time - capture->reaped_ns > REAP_NS)
 		look_around(capture, time);
-	capture->passed_ns = time;
-	return error;
+	capture->passed_ns = capture->collected_ns;
+	return more;
 }
 
 void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid,
@@ -407,15 +432,30 @@ void capture_ignore_cgroup(struct capture *capture, uint64_t id)
 			&one, 0);
 }
 
-void capture_wait(struct capture *capture, int ms)
+void capture_wait(struct capture *capture)
 {
+	uint64_t time = now(), due = peek_next(capture->peek);
+	unsigned doubled = capture->idle_passes / IDLE_PASSES;
+	unsigned longest = capture->options->flush_ms / 2, ms = WAIT_MS;
+
+	if (longest > WAIT_IDLE_MS)
+		longest = WAIT_IDLE_MS;
+	/* The perf buffer wakes nobody for a connection's first bytes. */
+	if (capture->ring)
+		ms = doubled < 4 ? WAIT_MS << doubled : WAIT_IDLE_MS;
+	if (ms > longest)
+		ms = longest;
+	if (due < time + ms * 1000000ULL)
+		ms = due > time ? (due - time) / 1000000 + 1 : 0;
+	if (ms < WAIT_MS)
+		ms = WAIT_MS;
 	transport_wait(capture->transport, ms);
 }
 
 void capture_stop(struct capture *capture, struct counters *counters)
 {
 	program_detach(capture->program);
-	transport_drain(capture->transport);
+	transport_drain(capture->transport, SIZE_MAX);
 	peek_all(capture->peek, on_record, capture);
 	read_counters(capture, counters);
 }

@@ -39,7 +39,8 @@ void capture_describe(const struct capture *capture, char *text, size_t size);
  * capture_pass - everything that the kernel has sent, and what has waited in
  * accumulators for --flush-ms, as records; looks after new libraries
  *
- * 0 or -errno.  When it returns, the transport has been drained completely.
+ * 0 or -errno; 1: there may be more at once: act upon what has come, then call
+ * it again without a wait.
  */
 int capture_pass(struct capture *capture);
 
@@ -60,8 +61,8 @@ void capture_ignore(struct capture *capture, uint64_t object, uint32_t pid,
  */
 void capture_ignore_cgroup(struct capture *capture, uint64_t id);
 
-/* Sleep until the next pass is worth it; at most `ms`. */
-void capture_wait(struct capture *capture, int ms);
+/* Sleep until the next pass is worth it, or a signal comes. */
+void capture_wait(struct capture *capture);
 
 /*
  * capture_stop - detach, hand over the last records, read the counters

@@ -85,6 +85,12 @@ int peek_schedule(struct peek *peek, const struct accumulator_key *key,
 	return 0;
 }
 
+uint64_t peek_next(const struct peek *peek)
+{
+	return peek->queue_count ? peek->queue[peek->queue_head].due_ns :
+				   UINT64_MAX;
+}
+
 static struct accumulator *value_at(struct peek *peek, int index)
 {
 	return (struct accumulator *)peek->values[index];

@@ -37,6 +37,9 @@ void peek_free(struct peek *peek);
 int peek_schedule(struct peek *peek, const struct accumulator_key *key,
 		   uint64_t due_ns);
 
+/* When the next look is due, CLOCK_MONOTONIC; UINT64_MAX: none. */
+uint64_t peek_next(const struct peek *peek);
+
 /*
  * peek_collect - copy what waits in the accumulators that are due by now
  *

@@ -28,6 +28,7 @@ struct transport {
 	struct ring_buffer *ring;
 	struct perf_reader **readers;
 	int reader_count;
+	size_t taken, most; /* bytes, in one call of transport_drain() */
 };
 
 static int on_ring_record(void *context, void *record, size_t size)
@@ -35,12 +36,15 @@ static int on_ring_record(void *context, void *record, size_t size)
 	struct transport *transport = context;
 
 	transport->record(transport->context, record, size);
-	return 0;
+	transport->taken += size;
+	return transport->taken < transport->most ? 0 : -ECANCELED;
 }
 
 static void on_perf_record(void *context, void *record, int size)
 {
-	on_ring_record(context, record, size);
+	struct transport *transport = context;
+
+	transport->record(transport->context, record, size);
 }
 
 static void on_perf_lost(void *context, uint64_t records)
@@ -165,12 +169,16 @@ void transport_close(struct transport *transport)
 	free(transport);
 }
 
-int transport_drain(struct transport *transport)
+int transport_drain(struct transport *transport, size_t most)
 {
 	int error;
 
 	if (transport->ring) {
+		transport->taken = 0;
+		transport->most = most;
 		error = bpf_consume_ringbuf(transport->ring);
+		if (error == -ECANCELED)
+			return 1;
 		return error < 0 ? error : 0;
 	}
 	perf_reader_consume(transport->reader_count, transport->readers);

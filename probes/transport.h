@@ -28,9 +28,12 @@ void transport_close(struct transport *transport);
 
 /*
  * transport_drain - hand over all records that were there when it was called,
- * and maybe later ones.  0 or -errno.
+ * and maybe later ones
+ * @most: of a ring buffer it stops behind so many bytes
+ *
+ * 0; 1: it has stopped, and there may be more; -errno.
  */
-int transport_drain(struct transport *transport);
+int transport_drain(struct transport *transport, size_t most);
 
 /*
  * transport_wait - sleep `ms` milliseconds, less when a buffer fills or a

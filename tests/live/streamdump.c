@@ -143,6 +143,7 @@ int main(int argc, char **argv)
 	struct sink *sink;
 	char text[4096];
 	time_t end;
+	int more = 0;
 
 	if (argc < 2)
 		return 2;
@@ -160,8 +161,9 @@ int main(int argc, char **argv)
 	fprintf(stderr, "streamdump: %s\n", text);
 	end = time(NULL) + (options.duration_s > 0 ? options.duration_s : 60);
 	while (!stopped && time(NULL) < end) {
-		capture_wait(capture, 5);
-		capture_pass(capture);
+		if (more <= 0)
+			capture_wait(capture);
+		more = capture_pass(capture);
 		connection_table_pass(table, false, on_news, NULL);
 	}
 	capture_stop(capture, &counters);

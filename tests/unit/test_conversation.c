@@ -818,6 +818,22 @@ START_TEST(the_registry_is_asked_when_none_is_named)
 }
 END_TEST
 
+/* What nobody asked for is told by its first bytes, and left alone. */
+START_TEST(a_protocol_that_is_not_enabled_is_not_waited_for)
+{
+	begin();
+	out("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	pass();
+	ck_assert_uint_eq(account.bytes_unparsed, 27);
+	out("more");
+	pass();
+	ck_assert_uint_eq(probes, 1);
+	finish();
+	ck_assert_uint_eq(account.bytes_unparsed, 31);
+	ck_assert_uint_eq(account.exchanges, 0);
+}
+END_TEST
+
 /* Ways to break the law. */
 static struct step broken_step;
 
@@ -937,6 +953,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, no_probe_waits_beyond_a_window);
 	tcase_add_test(tcase, random_losses);
 	tcase_add_test(tcase, the_registry_is_asked_when_none_is_named);
+	tcase_add_test(tcase,
+		       a_protocol_that_is_not_enabled_is_not_waited_for);
 	tcase_add_test(tcase, law_breakers_are_closed);
 	tcase_add_test(tcase, more_than_a_window_is_never_asked);
 	tcase_add_test(tcase, a_wait_without_end_is_ended);

@@ -237,10 +237,12 @@ START_TEST(each_comes_in_its_time)
 				 0);
 	}
 	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_uint_eq(peek_next(peek), (i + 1) * MS);
 		collect_and_deliver((i + 1) * MS);
 		ck_assert_uint_eq(seen_count, i + 1);
 		ck_assert_uint_eq(seen[i].header.connection, i + 1);
 	}
+	ck_assert_uint_eq(peek_next(peek), UINT64_MAX);
 }
 END_TEST
 

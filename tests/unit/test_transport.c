@@ -186,18 +186,41 @@ static void stay_here(void)
 START_TEST(records_come_once_and_in_order)
 {
 	stay_here();
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, 0);
 	for (uint32_t i = 0; i < 50; i++)
 		ck_assert(write_record(program, i * 1000));
 	ck_assert_uint_eq(came_count, 0);
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, 50);
 	ck_assert_uint_eq(bad, 0);
 	for (uint32_t i = 0; i < 50; i++)
 		ck_assert_uint_eq(came[i], i * 1000);
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, 50);
+}
+END_TEST
+
+/* A ring buffer stops behind that many bytes, and goes on from there. */
+START_TEST(no_more_than_was_asked_for)
+{
+	uint32_t before = 0;
+	int more;
+
+	stay_here();
+	for (uint32_t i = 0; i < 50; i++)
+		ck_assert(write_record(program, i));
+	do {
+		more = transport_drain(transport, 3 * RECORD_BYTES);
+		ck_assert_int_ge(more, 0);
+		if (more)
+			ck_assert_uint_eq(came_count, before + 3);
+		before = came_count;
+	} while (more);
+	ck_assert_uint_eq(came_count, 50);
+	ck_assert_uint_eq(bad, 0);
+	for (uint32_t i = 0; i < 50; i++)
+		ck_assert_uint_eq(came[i], i);
 }
 END_TEST
 
@@ -212,7 +235,7 @@ START_TEST(a_full_buffer_keeps_what_it_took)
 	ck_assert_uint_gt(count, 100);
 	ck_assert_uint_lt(count, BUFFER_BYTES / RECORD_BYTES);
 	ck_assert(!write_record(program, count));
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, count);
 	ck_assert_uint_eq(bad, 0);
 	for (uint32_t i = 0; i < count; i++)
@@ -221,7 +244,7 @@ START_TEST(a_full_buffer_keeps_what_it_took)
 	for (uint32_t i = 0; i < 3000; i++) {
 		came_count = 0;
 		ck_assert(write_record(program, i));
-		ck_assert_int_eq(transport_drain(transport), 0);
+		ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 		ck_assert_uint_eq(came_count, 1);
 		ck_assert_uint_eq(came[0], i);
 	}
@@ -244,7 +267,7 @@ START_TEST(every_cpu_is_heard)
 		ck_assert(write_record(program, cpu));
 		cpus++;
 	}
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, cpus);
 	ck_assert_uint_eq(bad, 0);
 }
@@ -279,7 +302,7 @@ START_TEST(a_wake_up_ends_the_sleep)
 	ck_assert(write_record(waker, 1));
 	/* Its interrupt may come a moment later. */
 	ck_assert(wait_ms(2000) < 1000);
-	ck_assert_int_eq(transport_drain(transport), 0);
+	ck_assert_int_eq(transport_drain(transport, SIZE_MAX), 0);
 	ck_assert_uint_eq(came_count, 1);
 	close(waker);
 }
@@ -316,6 +339,7 @@ END_TEST
 static void add_common(TCase *tcase)
 {
 	tcase_add_test(tcase, records_come_once_and_in_order);
+	tcase_add_test(tcase, no_more_than_was_asked_for);
 	tcase_add_test(tcase, a_full_buffer_keeps_what_it_took);
 	tcase_add_test(tcase, every_cpu_is_heard);
 	tcase_add_test(tcase, a_record_does_not_wake);
