@@ -125,11 +125,18 @@ static __always_inline int hold_all(struct connection_value *value)
 	return *(volatile u64 *)&value->head.holders == 1;
 }
 
+/* rouse - the next record wakes user space, which waits for it */
+static __always_inline void rouse(struct counters *count)
+{
+	count->unwoken = WAKE_BYTES;
+}
+
 /*
  * send_record - hand a record to user space.  0, or not 0: there was no room.
  *
- * User space looks by the clock; it is woken only when the ring fills, since
- * a wake-up for each batch costs the traced program a third of its speed.
+ * User space looks by the clock; it is woken when the ring fills and for what
+ * is new, since a wake-up for each batch costs the traced program a third of
+ * its speed.
  */
 static __always_inline int send_record(void *ctx, struct counters *count,
 				       void *record, u64 size)
@@ -288,7 +295,7 @@ static __always_inline void append(void *ctx, struct counters *count,
 		goto unreadable;
 	header->last_ns = f->last_ns;
 	if (!header->offset) /* what it is, and whether anybody wants it */
-		count->unwoken = WAKE_BYTES;
+		rouse(count);
 	else if (header->length < MAX_FLUSH_SIZE)
 		return;
 	flush(ctx, count, value);

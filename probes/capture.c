@@ -55,15 +55,12 @@ struct capture {
 	struct demand *demand; /* NULL: all is always watched */
 	bool watching;	       /* system calls */
 	uint64_t demanded_ns;  /* when last */
-	uint64_t watched_ns;   /* since when; 0: what was before is seen to */
 	bool ring;
 	bool rescan; /* notes of new libraries were lost */
 	bool repeek; /* notes of waiting bytes were lost */
 	bool recheck; /* notes of what was closed */
 	unsigned idle_passes; /* in a row: no record came */
 	size_t drained;	       /* of the transport, in the pass that goes on */
-	uint64_t collected_ns; /* its begin */
-	uint64_t passed_ns; /* begin of the pass before: all of then is taken */
 	uint64_t reaped_ns;
 	pid_t io_uring[IO_URING_TOLD_MAX]; /* processes that were warned of */
 	unsigned io_uring_count;
@@ -144,7 +141,7 @@ static void on_record(void *context, const void *record, size_t size)
 		return;
 	}
 	if (header.kind == BATCH_EXEC) {
-		peek_exec(capture->peek, &header, on_record, capture);
+		peek_exec(capture->peek, &header);
 		return;
 	}
 	if (header.kind == BATCH_IO_URING) {
@@ -318,11 +315,9 @@ static void look_around(struct capture *capture, uint64_t time)
 		attach_host(capture->attach);
 	if (capture->repeek)
 		peek_schedule_all(capture->peek, time);
-	peek_reap(capture->peek, counters.left != capture->seen.left,
-		  capture->passed_ns, on_record, capture);
+	peek_reap(capture->peek, counters.left != capture->seen.left);
 	if (capture->recheck)
-		peek_sockets(capture->peek, 0, capture->passed_ns, on_record,
-			     capture);
+		peek_sockets(capture->peek, 0);
 	capture->rescan = capture->repeek = capture->recheck = false;
 	capture->seen = counters;
 	capture->reaped_ns = time;
@@ -335,26 +330,17 @@ static void watch(struct capture *capture)
 	capture->watching = true;
 	if (attach_watch(capture->attach, why, sizeof(why)))
 		capture->events.warn(capture->events.context, why);
-	capture->watched_ns = now();
-}
-
-/* What was closed before that was watched. */
-static void catch_up(struct capture *capture)
-{
-	if (!capture->watched_ns || capture->passed_ns < capture->watched_ns)
-		return;
-	peek_sockets(capture->peek, 0, capture->watched_ns, on_record, capture);
-	capture->watched_ns = 0;
+	/* What was closed before. */
+	peek_sockets(capture->peek, 0);
 }
 
 /* Which sockets do those have left who close some? */
 static void end_closed(struct capture *capture, uint64_t time)
 {
-	uint64_t before_ns;
 	pid_t pid;
 
-	while (closing_take(capture->closing, time, &pid, &before_ns))
-		peek_sockets(capture->peek, pid, before_ns, on_record, capture);
+	while (closing_take(capture->closing, time, &pid))
+		peek_sockets(capture->peek, pid);
 }
 
 /* What nobody cares for ends here, if no call of its own has ended it. */
@@ -374,7 +360,6 @@ static void end_ignored(struct capture *capture, uint64_t time)
 static void follow_demand(struct capture *capture, uint64_t time)
 {
 	end_ignored(capture, time);
-	catch_up(capture);
 	if (demand_is_there(capture->demand, time)) {
 		capture->demanded_ns = time;
 		if (!capture->watching)
@@ -392,10 +377,8 @@ int capture_pass(struct capture *capture)
 	int more;
 
 	capture->idle_passes++;
-	if (!capture->drained) {
+	if (!capture->drained)
 		peek_collect(capture->peek, time);
-		capture->collected_ns = time;
-	}
 	more = transport_drain(capture->transport, SLICE_BYTES);
 	/* By then all has come that was there at the begin. */
 	capture->drained += SLICE_BYTES;
@@ -403,13 +386,13 @@ int capture_pass(struct capture *capture)
 		return more;
 	capture->drained = 0;
 	peek_deliver(capture->peek, on_record, capture);
+	peek_end_marked(capture->peek, on_record, capture);
 	watcher_run(capture->watcher, time, look_at, capture);
 	end_closed(capture, time);
 	if (capture->demand)
 		follow_demand(capture, time);
 	if (time - capture->reaped_ns > REAP_NS)
 		look_around(capture, time);
-	capture->passed_ns = capture->collected_ns;
 	return more;
 }
 

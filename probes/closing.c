@@ -59,8 +59,7 @@ int closing_told(struct closing *closing, pid_t pid, uint64_t told_ns)
 	return 0;
 }
 
-bool closing_take(struct closing *closing, uint64_t now_ns, pid_t *pid,
-		  uint64_t *before_ns)
+bool closing_take(struct closing *closing, uint64_t now_ns, pid_t *pid)
 {
 	struct closing_process *process = closing->processes;
 	struct closing_process *end = process + closing->count;
@@ -72,7 +71,6 @@ bool closing_take(struct closing *closing, uint64_t now_ns, pid_t *pid,
 		if (now_ns < due)
 			continue;
 		*pid = process->pid;
-		*before_ns = process->last_ns;
 		if (process->looked)
 			*process = closing->processes[--closing->count];
 		else

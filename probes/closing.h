@@ -25,11 +25,9 @@ int closing_told(struct closing *closing, pid_t pid, uint64_t told_ns);
 
 /*
  * closing_take - a process to look at now; false: none
- * @before_ns: connections that it began before that are meant
  *
  * Each twice: soon, and once more when the call surely has ended.
  */
-bool closing_take(struct closing *closing, uint64_t now_ns, pid_t *pid,
-		  uint64_t *before_ns);
+bool closing_take(struct closing *closing, uint64_t now_ns, pid_t *pid);
 
 #endif

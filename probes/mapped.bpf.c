@@ -27,6 +27,7 @@ static __always_inline void tell_file(void *ctx, struct counters *count,
 	record.header.kind = BATCH_LIBRARY;
 	record.header.length = sizeof(record.library);
 	record.header.tgid = tgid;
+	rouse(count); /* before it is used */
 	if (send_record(ctx, count, &record, sizeof(record)))
 		tally(&count->notices_lost, 1);
 }

@@ -26,6 +26,12 @@ struct due {
 	uint64_t due_ns;
 };
 
+/* To be ended: its key, unless that is another connection's by then. */
+struct marked {
+	struct accumulator_key key;
+	uint64_t connection;
+};
+
 struct peek {
 	int map;
 	size_t value_bytes, payload_bytes;
@@ -35,6 +41,8 @@ struct peek {
 	size_t queue_head, queue_count;
 	uint8_t *copies; /* size_t size, then the record; repeated */
 	size_t copied;
+	struct marked *marked;
+	size_t marked_count, marked_room;
 };
 
 struct peek *peek_new(int map, size_t value_bytes, size_t payload_bytes)
@@ -69,6 +77,7 @@ void peek_free(struct peek *peek)
 		free(peek->values[i]);
 	free(peek->queue);
 	free(peek->copies);
+	free(peek->marked);
 	free(peek);
 }
 
@@ -246,16 +255,38 @@ static int compare_keys(const void *left, const void *right)
 	return (a->tgid > b->tgid) - (a->tgid < b->tgid);
 }
 
-/* Was the connection in values[1] begun before that?  Its number tells. */
-static bool begun_before(struct peek *peek, uint64_t time_ns)
+/*
+ * The connection in values[1] is to end, when all has been taken that the
+ * kernel has sent of it.  Short of memory it does not: it is found again.
+ */
+static void mark(struct peek *peek, const struct accumulator_key *key)
 {
-	/* The time that it begins with: 7 bytes of it. */
-	return value_at(peek, 1)->header.connection >> 8 <
-	       (time_ns & ~0ULL >> 8);
+	size_t room = peek->marked_room ? 2 * peek->marked_room : 64;
+	struct marked *grown;
+
+	if (peek->marked_count == peek->marked_room) {
+		grown = realloc(peek->marked, room * sizeof(*grown));
+		if (!grown)
+			return;
+		peek->marked = grown;
+		peek->marked_room = room;
+	}
+	peek->marked[peek->marked_count].key = *key;
+	peek->marked[peek->marked_count++].connection =
+		value_at(peek, 1)->header.connection;
 }
 
-void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
-	       peek_record record, void *context)
+void peek_end_marked(struct peek *peek, peek_record record, void *context)
+{
+	size_t i;
+
+	for (i = 0; i < peek->marked_count; i++)
+		peek_end(peek, &peek->marked[i].key,
+			 peek->marked[i].connection, record, context);
+	peek->marked_count = 0;
+}
+
+void peek_reap(struct peek *peek, bool closed)
 {
 	struct accumulator_key *keys;
 	size_t i, count = keys_of(peek, &keys);
@@ -269,12 +300,8 @@ void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
 			gone = kill(keys[i].tgid, 0) && errno == ESRCH;
 		if (!(gone || closed) || copy_whole(peek, &keys[i]))
 			continue;
-		if (!begun_before(peek, before_ns) ||
-		    (!gone &&
-		     !(value_at(peek, 1)->state & ACCUMULATOR_CLOSED)))
-			continue;
-		end(peek, record, context);
-		bpf_delete_elem(peek->map, &keys[i]);
+		if (gone || value_at(peek, 1)->state & ACCUMULATOR_CLOSED)
+			mark(peek, &keys[i]);
 	}
 	free(keys);
 }
@@ -284,27 +311,22 @@ void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
  * end.  All are kept where it can't be seen what it has.
  */
 static void look_at(struct peek *peek, struct accumulator_key *keys,
-		    size_t count, uint64_t before_ns, peek_record record,
-		    void *context)
+		    size_t count)
 {
 	struct socket_list sockets = {0};
 	bool seen = !socket_list_read(&sockets, keys[0].tgid);
 	size_t i;
 
-	for (i = 0; seen && i < count; i++) {
-		if (!(keys[i].object & OBJECT_SOCKET) ||
-		    socket_list_has(&sockets, keys[i].object & ~OBJECT_SOCKET) ||
-		    copy_whole(peek, &keys[i]) == -ENOENT ||
-		    !begun_before(peek, before_ns))
-			continue;
-		end(peek, record, context);
-		bpf_delete_elem(peek->map, &keys[i]);
-	}
+	for (i = 0; seen && i < count; i++)
+		if (keys[i].object & OBJECT_SOCKET &&
+		    !socket_list_has(&sockets,
+				     keys[i].object & ~OBJECT_SOCKET) &&
+		    copy_whole(peek, &keys[i]) != -ENOENT)
+			mark(peek, &keys[i]);
 	socket_list_free(&sockets);
 }
 
-void peek_sockets(struct peek *peek, pid_t pid, uint64_t before_ns,
-		  peek_record record, void *context)
+void peek_sockets(struct peek *peek, pid_t pid)
 {
 	struct accumulator_key *keys;
 	size_t i, next, count = keys_of(peek, &keys);
@@ -316,29 +338,32 @@ void peek_sockets(struct peek *peek, pid_t pid, uint64_t before_ns,
 		     next < count && keys[next].tgid == keys[i].tgid; next++)
 			;
 		if (!pid || keys[i].tgid == (uint64_t)pid)
-			look_at(peek, keys + i, next - i, before_ns, record,
-				context);
+			look_at(peek, keys + i, next - i);
 	}
 	free(keys);
 }
 
-void peek_exec(struct peek *peek, const struct batch *header,
-	       peek_record record, void *context)
+/* Was the connection in values[1] begun before that?  Its number tells. */
+static bool begun_before(struct peek *peek, uint64_t time_ns)
+{
+	/* The time that it begins with: 7 bytes of it. */
+	return value_at(peek, 1)->header.connection >> 8 <
+	       (time_ns & ~0ULL >> 8);
+}
+
+void peek_exec(struct peek *peek, const struct batch *header)
 {
 	struct accumulator_key *keys;
 	size_t i, count = keys_of(peek, &keys);
 
-	for (i = 0; i < count; i++) {
-		if (keys[i].tgid != header->tgid ||
-		    keys[i].object & (OBJECT_SOCKET | OBJECT_STDIO) ||
-		    copy_whole(peek, &keys[i]) ||
-		    !begun_before(peek, header->first_ns))
-			continue;
-		end(peek, record, context);
-		bpf_delete_elem(peek->map, &keys[i]);
-	}
+	for (i = 0; i < count; i++)
+		if (keys[i].tgid == header->tgid &&
+		    !(keys[i].object & (OBJECT_SOCKET | OBJECT_STDIO)) &&
+		    !copy_whole(peek, &keys[i]) &&
+		    begun_before(peek, header->first_ns))
+			mark(peek, &keys[i]);
 	free(keys);
-	peek_sockets(peek, header->tgid, header->first_ns, record, context);
+	peek_sockets(peek, header->tgid);
 }
 
 void peek_end(struct peek *peek, struct accumulator_key *key,

@@ -60,27 +60,29 @@ void peek_deliver(struct peek *peek, peek_record record, void *context);
 void peek_all(struct peek *peek, peek_record record, void *context);
 
 /*
- * peek_exec - the process runs another program since header->first_ns
- *
- * Its TLS objects of before end, as in peek_reap, and its sockets that were to
- * be closed then.
+ * peek_exec - the process runs another program since header->first_ns: its TLS
+ * objects of before are to end, and its sockets that were to be closed then
  */
-void peek_exec(struct peek *peek, const struct batch *header,
-	       peek_record record, void *context);
+void peek_exec(struct peek *peek, const struct batch *header);
 
 /*
- * peek_sockets - connections end whose socket the process has closed, as in
- * peek_reap
+ * peek_sockets - connections are to end whose socket the process has closed
  * @pid: of that process alone; 0: of all
- * @before_ns: connections begun later are left alone: their BATCH_OPEN may
- *	not have been taken yet
  */
-void peek_sockets(struct peek *peek, pid_t pid, uint64_t before_ns,
-		  peek_record record, void *context);
+void peek_sockets(struct peek *peek, pid_t pid);
 
 /*
- * peek_end - end one connection that the kernel takes no bytes of any more,
- * as in peek_reap; unless it has ended, and the key is another's
+ * peek_end_marked - end what was to end: records as in peek_all, and the
+ * entries are deleted
+ *
+ * Behind a drain of the transport that began after the others were called: a
+ * connection's end is told behind all that the kernel has sent of it.
+ */
+void peek_end_marked(struct peek *peek, peek_record record, void *context);
+
+/*
+ * peek_end - end one connection at once, that the kernel takes no bytes of any
+ * more; unless it has ended, and the key is another's
  */
 void peek_end(struct peek *peek, struct accumulator_key *key,
 	      uint64_t connection, peek_record record, void *context);
@@ -89,12 +91,9 @@ void peek_end(struct peek *peek, struct accumulator_key *key,
 void peek_schedule_all(struct peek *peek, uint64_t due_ns);
 
 /*
- * peek_reap - end the connections of processes that have gone: records as in
- * peek_all, and the entries are deleted
+ * peek_reap - the connections of processes that have gone are to end
  * @closed: also those marked closed, whose BATCH_CLOSE found no room
- * @before_ns: as in peek_sockets
  */
-void peek_reap(struct peek *peek, bool closed, uint64_t before_ns,
-	       peek_record record, void *context);
+void peek_reap(struct peek *peek, bool closed);
 
 #endif

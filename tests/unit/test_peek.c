@@ -353,7 +353,8 @@ START_TEST(at_the_end_of_none_nothing_is_told)
 {
 	peek_all(peek, on_record, NULL);
 	peek_schedule_all(peek, 0);
-	peek_reap(peek, true, ~0ULL, on_record, NULL);
+	peek_reap(peek, true);
+	peek_end_marked(peek, on_record, NULL);
 	collect_and_deliver(1);
 	ck_assert_uint_eq(seen_count, 0);
 }
@@ -386,9 +387,10 @@ START_TEST(connections_of_dead_processes_end)
 
 	fill_value(&value, 5, 30);
 	put(dead, &value);
-	peek_reap(peek, false, 0, on_record, NULL);
-	ck_assert_uint_eq(seen_count, 0); /* it has only just begun */
-	peek_reap(peek, false, ~0ULL, on_record, NULL);
+	peek_reap(peek, false);
+	ck_assert_uint_eq(seen_count, 0); /* what was sent comes first */
+	ck_assert(is_there(dead));
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 2);
 	ck_assert_ptr_nonnull(find(5, BATCH_DATA));
 	ck_assert(find(5, BATCH_DATA)->whole);
@@ -399,12 +401,14 @@ START_TEST(connections_of_dead_processes_end)
 	fill_value(&value, 7, 30);
 	value.head.version = 1;
 	put(busy, &value);
-	peek_reap(peek, false, ~0ULL, on_record, NULL);
+	peek_reap(peek, false);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(is_there(busy));
 	ck_assert_uint_eq(seen_count, 2);
 	/* And a second time there is nothing to end. */
 	ck_assert_int_eq(bpf_delete_elem(map, &busy), 0);
-	peek_reap(peek, true, ~0ULL, on_record, NULL);
+	peek_reap(peek, true);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 2);
 }
 END_TEST
@@ -417,10 +421,12 @@ START_TEST(closed_connections_end_when_asked_for)
 	fill_value(&value, 8, 0);
 	value.head.state = ACCUMULATOR_OPENED | ACCUMULATOR_CLOSED;
 	put(key, &value);
-	peek_reap(peek, false, ~0ULL, on_record, NULL);
+	peek_reap(peek, false);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 0);
 	ck_assert(is_there(key));
-	peek_reap(peek, true, ~0ULL, on_record, NULL);
+	peek_reap(peek, true);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 1);
 	assert_closed(8);
 	ck_assert(!is_there(key));
@@ -449,28 +455,28 @@ static uint64_t inode_of(int fd)
 START_TEST(sockets_that_were_closed_end)
 {
 	int ends[2];
-	struct accumulator_key open_one, closed, tls, late;
+	struct accumulator_key open_one, closed, tls;
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	open_one = put_socket(inode_of(ends[0]));
 	closed = put_socket(1); /* of no socket of this process */
 	tls = put_new(2, 10);
-	late = put_socket(1ULL << 40); /* its number, too: after 4 s */
-	peek_sockets(peek, getppid(), 1000 * MS, on_record, NULL);
+	peek_sockets(peek, getppid());
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(is_there(closed));
-	peek_sockets(peek, getpid(), 1000 * MS, on_record, NULL);
+	peek_sockets(peek, getpid());
+	ck_assert_uint_eq(seen_count, 0); /* what was sent comes first */
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(is_there(open_one));
 	ck_assert(is_there(tls));
 	ck_assert(!is_there(closed));
 	ck_assert_uint_eq(seen_count, 2);
 	ck_assert_ptr_nonnull(find(1, BATCH_DATA));
 	assert_closed(1);
-	/* Of one that has just begun its own record may be under way. */
-	ck_assert(is_there(late));
-	peek_sockets(peek, 0, ~0ULL, on_record, NULL);
-	ck_assert(!is_there(late));
-	ck_assert(is_there(open_one));
 	close(ends[0]);
+	peek_sockets(peek, 0);
+	peek_end_marked(peek, on_record, NULL);
+	ck_assert(!is_there(open_one));
 	close(ends[1]);
 }
 END_TEST
@@ -488,7 +494,8 @@ START_TEST(an_exec_ends_tls_and_closed_sockets_of_before)
 	tls = put_new(2, 10);
 	later = put_new(1ULL << 40, 10);
 	stdio = put_new(OBJECT_STDIO, 10);
-	peek_exec(peek, &exec, on_record, NULL);
+	peek_exec(peek, &exec);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(is_there(open_one));
 	ck_assert(is_there(later));
 	ck_assert(is_there(stdio));
