@@ -32,7 +32,7 @@
  * Taken at once: what is told of the connections in it keeps the kernel from
  * sending more of those that nobody wants, while much of it comes.
  */
-#define SLICE_BYTES (64U << 10)
+#define SLICE_BYTES (256U << 10)
 /*
  * Between two passes.  To be woken costs a busy host more than the pass: when
  * nothing comes, it is done less often.  A connection's first bytes wake it.
@@ -40,7 +40,7 @@
 #define WAIT_MS	    5
 #define WAIT_IDLE_MS 50
 #define IDLE_PASSES 2 /* in a row, until the wait is doubled */
-#define REST_NS 1000000000ULL /* without demand, until it is watched no more */
+#define REST_NS 300000000ULL /* without demand, until it is watched no more */
 
 struct capture {
 	const struct options *options;

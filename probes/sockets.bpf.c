@@ -145,8 +145,9 @@ static __always_inline int is_ignored(void *ctx, struct accumulator_key *key,
 		return 0;
 	}
 	count = counts.lookup(&zero);
+	/* Where its end can't be told now, the next call does, or user space. */
 	if (!count || hush(ctx, count, value))
-		return 0;
+		return 1;
 	connections.delete(key);
 	*verdict = IGNORED_DONE;
 	return 1;

@@ -24,6 +24,7 @@
 #include "streams/connection.h"
 
 #define CONNECTIONS_MAX 4096
+#define SLICES		32 /* of capture_pass(), while more is to come */
 
 struct named {
 	uint64_t id;
@@ -143,6 +144,7 @@ int main(int argc, char **argv)
 	struct sink *sink;
 	char text[4096];
 	time_t end;
+	unsigned slices = 0;
 	int more = 0;
 
 	if (argc < 2)
@@ -164,7 +166,9 @@ int main(int argc, char **argv)
 		if (more <= 0)
 			capture_wait(capture);
 		more = capture_pass(capture);
-		connection_table_pass(table, false, on_news, NULL);
+		/* Nothing is to be decided early: one write for much. */
+		if (more <= 0 || ++slices % SLICES == 0)
+			connection_table_pass(table, false, on_news, NULL);
 	}
 	capture_stop(capture, &counters);
 	account_kernel(&account, &counters);

@@ -308,7 +308,7 @@ link_statically() {
 	play_aside early
 	wait_for [ -e "$work/truth/early/ready.client" ]
 	wait_for [ -e "$work/truth/early/ready.server" ]
-	dump_trace -c "$peer"
+	dump_trace -c "$peer" --ring-mb 64
 	touch "$work/truth/early/go"
 	wait "$played"
 	play records
