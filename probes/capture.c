@@ -352,7 +352,7 @@ static void end_ignored(struct capture *capture, uint64_t time)
 	while (demand_take_ignored(capture->demand, time, &key, &connection)) {
 		bpf_update_elem(program_map(capture->program, "ignored"), &key,
 				&done, 0);
-		peek_end(capture->peek, &key, connection, on_record, capture);
+		peek_mark(capture->peek, &key, connection);
 	}
 }
 

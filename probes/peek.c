@@ -255,11 +255,8 @@ static int compare_keys(const void *left, const void *right)
 	return (a->tgid > b->tgid) - (a->tgid < b->tgid);
 }
 
-/*
- * The connection in values[1] is to end, when all has been taken that the
- * kernel has sent of it.  Short of memory it does not: it is found again.
- */
-static void mark(struct peek *peek, const struct accumulator_key *key)
+void peek_mark(struct peek *peek, const struct accumulator_key *key,
+	       uint64_t connection)
 {
 	size_t room = peek->marked_room ? 2 * peek->marked_room : 64;
 	struct marked *grown;
@@ -272,8 +269,24 @@ static void mark(struct peek *peek, const struct accumulator_key *key)
 		peek->marked_room = room;
 	}
 	peek->marked[peek->marked_count].key = *key;
-	peek->marked[peek->marked_count++].connection =
-		value_at(peek, 1)->header.connection;
+	peek->marked[peek->marked_count++].connection = connection;
+}
+
+/* The connection in values[1]. */
+static void mark(struct peek *peek, const struct accumulator_key *key)
+{
+	peek_mark(peek, key, value_at(peek, 1)->header.connection);
+}
+
+/* That connection, unless it has ended, and the key is another's. */
+static void end_one(struct peek *peek, struct accumulator_key *key,
+		    uint64_t connection, peek_record record, void *context)
+{
+	if (copy_whole(peek, key) == -ENOENT ||
+	    value_at(peek, 1)->header.connection != connection)
+		return;
+	end(peek, record, context);
+	bpf_delete_elem(peek->map, key);
 }
 
 void peek_end_marked(struct peek *peek, peek_record record, void *context)
@@ -281,8 +294,8 @@ void peek_end_marked(struct peek *peek, peek_record record, void *context)
 	size_t i;
 
 	for (i = 0; i < peek->marked_count; i++)
-		peek_end(peek, &peek->marked[i].key,
-			 peek->marked[i].connection, record, context);
+		end_one(peek, &peek->marked[i].key,
+			peek->marked[i].connection, record, context);
 	peek->marked_count = 0;
 }
 
@@ -364,14 +377,4 @@ void peek_exec(struct peek *peek, const struct batch *header)
 			mark(peek, &keys[i]);
 	free(keys);
 	peek_sockets(peek, header->tgid);
-}
-
-void peek_end(struct peek *peek, struct accumulator_key *key,
-	      uint64_t connection, peek_record record, void *context)
-{
-	if (copy_whole(peek, key) == -ENOENT ||
-	    value_at(peek, 1)->header.connection != connection)
-		return;
-	end(peek, record, context);
-	bpf_delete_elem(peek->map, key);
 }

@@ -72,6 +72,13 @@ void peek_exec(struct peek *peek, const struct batch *header);
 void peek_sockets(struct peek *peek, pid_t pid);
 
 /*
+ * peek_mark - that connection is to end: the kernel takes no bytes of it any
+ * more.  Short of memory it is not; one that has gone is found again.
+ */
+void peek_mark(struct peek *peek, const struct accumulator_key *key,
+	       uint64_t connection);
+
+/*
  * peek_end_marked - end what was to end: records as in peek_all, and the
  * entries are deleted
  *
@@ -79,13 +86,6 @@ void peek_sockets(struct peek *peek, pid_t pid);
  * connection's end is told behind all that the kernel has sent of it.
  */
 void peek_end_marked(struct peek *peek, peek_record record, void *context);
-
-/*
- * peek_end - end one connection at once, that the kernel takes no bytes of any
- * more; unless it has ended, and the key is another's
- */
-void peek_end(struct peek *peek, struct accumulator_key *key,
-	      uint64_t connection, peek_record record, void *context);
 
 /* Look at every accumulator at `due_ns`: notes were lost, none must wait. */
 void peek_schedule_all(struct peek *peek, uint64_t due_ns);

@@ -145,7 +145,7 @@ static __always_inline int is_ignored(void *ctx, struct accumulator_key *key,
 		return 0;
 	}
 	count = counts.lookup(&zero);
-	/* Where its end can't be told now, the next call does, or user space. */
+	/* Where its end can't be told now, user space tells it, or its close. */
 	if (!count || hush(ctx, count, value))
 		return 1;
 	connections.delete(key);
@@ -311,17 +311,23 @@ static __always_inline int was_parted(void)
 	return !parted.delete(&id);
 }
 
+/* is_into_socket - sendfile; splice, where it is from a pipe */
+static __always_inline int is_into_socket(struct registers *r)
+{
+	u64 inode;
+
+	return r->number == NUMBER_SENDFILE ||
+	       (r->number == NUMBER_SPLICE &&
+		kind_of(open_file(r->first), &inode) != MODE_SOCKET);
+}
+
 /* is_taken - is a call that is not a plain one taken where sockets tell? */
 static __always_inline int is_taken(struct registers *r,
 				    struct pt_regs *registers, struct moved *m)
 {
-	u64 inode;
-
 	if (r->number == NUMBER_SENDMMSG || r->number == NUMBER_RECVMMSG)
 		return one_message(r, registers, m);
-	return r->number == NUMBER_SENDFILE ||
-	       (r->number == NUMBER_SPLICE && /* into a socket */
-		kind_of(open_file(r->first), &inode) != MODE_SOCKET);
+	return is_into_socket(r);
 }
 #endif
 
@@ -387,13 +393,9 @@ static __always_inline int may_be_pipe(struct registers *r, u32 tgid)
 static __always_inline int is_told(struct registers *r)
 {
 #ifdef ON_DEMAND
-	u64 inode;
-
 	if (r->number == NUMBER_SENDMMSG || r->number == NUMBER_RECVMMSG)
 		return was_parted();
-	return r->number == NUMBER_SENDFILE ||
-	       (r->number == NUMBER_SPLICE &&
-		kind_of(open_file(r->first), &inode) != MODE_SOCKET);
+	return is_into_socket(r);
 #else
 	return 0;
 #endif

@@ -510,14 +510,17 @@ START_TEST(one_connection_is_ended_if_it_is_still_that)
 {
 	struct accumulator_key key = put_new(9, 10);
 
-	peek_end(peek, &key, 8, on_record, NULL);
+	peek_mark(peek, &key, 8);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(is_there(key));
 	ck_assert_uint_eq(seen_count, 0);
-	peek_end(peek, &key, 9, on_record, NULL);
+	peek_mark(peek, &key, 9);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert(!is_there(key));
 	ck_assert_uint_eq(seen_count, 2);
 	assert_closed(9);
-	peek_end(peek, &key, 9, on_record, NULL);
+	peek_mark(peek, &key, 9);
+	peek_end_marked(peek, on_record, NULL);
 	ck_assert_uint_eq(seen_count, 2);
 }
 END_TEST
